@@ -1,0 +1,72 @@
+/* limits: every limit is a number in this one table (SECURITY, Limits), with its unit and its reason. */
+#ifndef POSTEL_LIMITS_H
+#define POSTEL_LIMITS_H
+
+#include "base/base.h"
+
+/* X(NAME, default, least, most, unit, reason). Settable as `[limits] name = value` in postel.conf; LIMIT(NAME) reads it.
+ * "0 is a number": a limit that may be absent says so in its reason and is spelled "none" (SEC-26). */
+#define LIMIT_TABLE(X)                                                                                                 \
+    X(SMTP_LINE, 2048, 512, 65536, "bytes", "a command line; RFC 5321 4.5.3.1.4 wants 512, extensions add to it")      \
+    X(SMTP_LINE_DISCARD, 65536, 2048, 1048576, "bytes", "of an overlong line read and dropped before 421")             \
+    X(SMTP_RCPTS, 1000, 100, 100000, "recipients", "per transaction; RFC 5321 4.5.3.1.8 wants 100")                    \
+    X(SMTP_RCPT_BYTES, 49152, 32768, 49152, "bytes", "of all recipient addresses of a transaction: they travel in one frame") \
+    X(SMTP_ERRORS_SOFT, 10, 1, 1000, "errors", "then each further one waits a second")                                 \
+    X(SMTP_ERRORS_HARD, 20, 2, 1000, "errors", "then 421")                                                             \
+    X(SMTP_IDLE_COMMANDS, 100, 10, 100000, "commands", "without progress (NOOP, RSET, VRFY, HELO...) before 421")      \
+    X(SMTP_COMMAND_S, 300, 5, 3600, "seconds", "between commands; RFC 5321 4.5.3.2.7")                                 \
+    X(SMTP_DATA_S, 180, 5, 3600, "seconds", "between chunks of data; RFC 5321 4.5.3.2.5")                              \
+    X(MESSAGE_BYTES, 52428800, 65536, 1073741824, "bytes", "a message, as announced by SIZE")                          \
+    X(HEADER_FIELD_BYTES, 102400, 2048, 1048576, "bytes", "one header field")                                          \
+    X(HEADER_BYTES, 1048576, 65536, 4194304, "bytes", "the header of a message; what follows counts as body (SEC-20)") \
+    X(HEADER_FIELDS, 1000, 100, 10000, "fields", "of a message header")                                                \
+    X(HEADER_ADDRESSES, 1000, 100, 10000, "addresses", "parsed per header field")                                      \
+    X(MIME_DEPTH, 50, 5, 100, "levels", "deeper parts are opaque")                                                     \
+    X(MIME_PARTS, 1000, 50, 10000, "parts", "indexed per message")                                                     \
+    X(MIME_PARAMS, 128, 16, 1024, "parameters", "per header field, RFC 2231 pieces included")                          \
+    X(ALIAS_DEPTH, 10, 1, 50, "steps", "an alias that names an alias")                                                 \
+    X(ALIAS_TARGETS, 10000, 1, 100000, "addresses", "that one recipient may expand to")                                \
+    X(HOPS, 50, 25, 200, "fields", "Received fields before mail is refused as looping; RFC 5321 6.3")                  \
+    X(POP3_LINE, 255, 255, 12288, "octets", "a command line; RFC 2449 4")                                              \
+    X(POP3_LOGIN_S, 60, 5, 3600, "seconds", "for the whole login")                                                     \
+    X(POP3_IDLE_S, 600, 600, 86400, "seconds", "autologout; RFC 1939 3 wants at least 10 minutes")                     \
+    X(SASL_LINE, 12288, 12288, 65536, "octets", "RFC 4954 4")                                                          \
+    X(PASSWORD_BYTES, 1024, 64, 4096, "bytes", "a password")                                                           \
+    X(PASSWORD_ITERATIONS, 100000, 4096, 10000000, "rounds", "of PBKDF2 for newly set passwords")                      \
+    X(PASSWORD_QUEUE, 64, 1, 1024, "checks", "waiting in auth; more are told to come back")                            \
+    X(SESSIONS, 15000, 10, 32000, "sessions", "per front; each has a stack with a guard page (vm.max_map_count)")      \
+    X(SESSIONS_PER_IP, 100, 1, 32000, "sessions", "of one IPv4 address or IPv6 /64 per front; loopback is exempt")     \
+    X(TLS_HANDSHAKE_S, 30, 2, 300, "seconds", "for a TLS handshake")                                                   \
+    X(BODY_INLINE, 65536, 4096, 65536, "bytes", "a body up to this travels in its frame")                              \
+    X(BODY_MEMFD, 1048576, 65536, 16777216, "bytes", "up to this as sealed memfd, above it streams to store")          \
+    X(MEMFD_BUDGET, 268435456, 1048576, 4294967296, "bytes", "of memfd per front, then 452 before 354")                \
+    X(IPC_CREDITS, 64, 1, 4096, "calls", "outstanding per channel")                                                    \
+    X(IPC_CALL_S, 30, 1, 600, "seconds", "a call between roles, retries after a restart included")                     \
+    X(SCAN_MESSAGES, 1000, 1, 1000000000, "messages", "a scan handles before it is replaced")                          \
+    X(SCAN_S, 60, 1, 86400, "seconds", "a scan lives before it is replaced, once it has seen a message")               \
+    X(SCAN_BYTES, 268435456, 67108864, 4294967296, "bytes", "of address space for data in scan (RLIMIT_DATA)")         \
+    X(SCAN_CALL_S, 20, 1, 600, "seconds", "scan may take for one message")                                             \
+    X(RCPT_CACHE_MS, 2000, 0, 60000, "ms", "a recipient's answer is reused in a front; 0 asks auth each time")         \
+    X(SEGMENT_BYTES, 67108864, 1048576, 1073741824, "bytes", "a segment of the message log")                           \
+    X(BIG_BYTES, 1048576, 65536, 1073741824, "bytes", "messages above this get a file of their own")                   \
+    X(STOP_FRONT_S, 10, 0, 600, "seconds", "fronts may take to finish commands at stop")                               \
+    X(STOP_RELAY_S, 30, 0, 600, "seconds", "relay may take at stop")
+
+enum limit_id {
+#define X(name, def, least, most, unit, reason) LIMIT_##name,
+    LIMIT_TABLE(X)
+#undef X
+    LIMIT_COUNT
+};
+
+struct limit {
+    const char *name; /* lower case, as in postel.conf: "smtp_line" */
+    int64_t def, least, most;
+    const char *unit, *reason;
+};
+
+extern const struct limit limit_table[LIMIT_COUNT];
+extern int64_t limit_value[LIMIT_COUNT]; /* defaults, changed only while the configuration is read */
+#define LIMIT(name) (limit_value[LIMIT_##name])
+
+#endif

@@ -1,0 +1,7 @@
+/* The postel program: the command table. */
+#include "base/base.h"
+
+int main(void)
+{
+    return 0;
+}

@@ -1,0 +1,247 @@
+/* ipc_table: every message between roles, once. Structs, encoder, decoder, permissions, fuzz target and doc/ipc.md
+ * all come from here (SEC-24).
+ *
+ * F(type, name)  a field: u32, u64, i64, bytes (a span), fd (a descriptor, -1 = none; at most one per message)
+ * L(record, name) a list of records: struct { struct msg_<record> *v; uint32_t n; }; a record holds no list and no fd
+ *
+ * A CALL has a reply, MSG_<name>_r; a POST has none. `to` is the role that receives, `from` who may send it.
+ * A role that sends what its row does not allow is cut off. Bytes are opaque here: whoever uses them checks them.
+ */
+#ifndef POSTEL_IPC_TABLE_H
+#define POSTEL_IPC_TABLE_H
+
+/* ---- records -------------------------------------------------------------------------------------------------- */
+
+/* A recipient comes down to accounts of ours. address: the account's own, for Delivered-To. */
+#define MSG_rcpt_target(F, L) F(u64, account) F(bytes, address) F(bytes, lang)
+#define MSG_tls_chain(F, L) F(u64, key_id) F(bytes, pem)
+#define MSG_domain_row(F, L) F(bytes, name) F(bytes, admin) F(u64, accounts) F(u64, aliases)
+#define MSG_account_row(F, L) F(u64, account) F(bytes, address) F(bytes, lang) F(u32, disabled) F(i64, created_s)
+#define MSG_alias_row(F, L) F(bytes, address) F(bytes, targets) /* targets: separated by a space */
+/* mailbox 0: the account's INBOX, made when it is not there. flags: enum member_flag. */
+#define MSG_ingest_target(F, L) F(u64, account) F(u64, mailbox) F(bytes, address) F(bytes, lang) F(u32, flags)
+#define MSG_ingest_result(F, L) F(u64, account) F(u64, mailbox) F(u64, uid) F(u64, eid) F(u64, modseq)
+#define MSG_mailbox_row(F, L)                                                                                          \
+    F(u64, mailbox) F(bytes, name) F(u32, role) F(u64, uidvalidity) F(u64, uidnext) F(u64, modseq) F(u64, total)       \
+    F(u64, unseen) F(u64, deleted) F(u64, size)
+/* size: octets of what a client reads (edit list applied). The last five are empty unless asked for in `want`. */
+#define MSG_member_row(F, L)                                                                                           \
+    F(u64, uid) F(u64, eid) F(u64, modseq) F(u32, flags) F(i64, internal_ms) F(u64, size) F(bytes, keywords)           \
+    F(bytes, envelope) F(bytes, structure) F(bytes, headers) F(bytes, preview)
+#define MSG_uid_range(F, L) F(u64, first) F(u64, last) /* first <= last, both included */
+#define MSG_change_row(F, L) F(u64, modseq) F(u32, kind) F(u64, mailbox) F(u64, uid) F(u64, eid) F(u32, flags)
+
+#define RECORD_TABLE(R)                                                                                                \
+    R(rcpt_target) R(tls_chain) R(domain_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
+    R(mailbox_row) R(member_row) R(uid_range) R(change_row)
+
+/* ---- auth ----------------------------------------------------------------------------------------------------- */
+
+/* address: local-part@domain as the grammar accepted it, quotes removed; "postmaster" alone is allowed (RFC 5321 4.5.1).
+ * status: enum rcpt_status. targets: empty unless RCPT_OK. generation: of the directory, for caches. */
+#define MSG_rcpt_check(F, L) F(bytes, address)
+#define MSG_rcpt_check_r(F, L) F(u32, status) F(u64, generation) L(rcpt_target, targets)
+
+/* One step of a SASL dialogue (RFC 4422). dialog 0 begins one. mech: upper case. USER/PASS comes as PLAIN (RFC 4616).
+ * ip: 16 bytes, IPv4 mapped. flags: enum sasl_flag. state: enum sasl_state; challenge for SASL_MORE.
+ * On SASL_OK `handle` (16 bytes) names the session at store; wait_ms: answer a failure only after that time (SEC-14). */
+#define MSG_sasl(F, L)                                                                                                 \
+    F(u64, dialog) F(u32, service) F(bytes, mech) F(bytes, response) F(bytes, ip) F(u32, flags) F(bytes, binding)
+#define MSG_sasl_r(F, L)                                                                                               \
+    F(u32, state) F(u64, dialog) F(bytes, challenge) F(u32, wait_ms) F(bytes, handle) F(u64, account)                  \
+    F(bytes, address) F(bytes, lang)
+#define MSG_logout(F, L) F(bytes, handle)
+
+#define MSG_tls_chains(F, L)
+#define MSG_tls_chains_r(F, L) F(u64, generation) L(tls_chain, chains)
+/* digest: 32..64 bytes, ECDSA over it; signature in DER. */
+#define MSG_tls_sign(F, L) F(u64, key_id) F(bytes, digest)
+#define MSG_tls_sign_r(F, L) F(bytes, signature)
+
+/* admin: the address that gets postmaster@ and abuse@; it is created with `password` when it does not exist. */
+#define MSG_domain_add(F, L) F(bytes, name) F(bytes, admin) F(bytes, password) F(bytes, lang)
+#define MSG_domain_add_r(F, L) F(u32, account_made)
+#define MSG_domain_list(F, L)
+#define MSG_domain_list_r(F, L) L(domain_row, domains)
+#define MSG_account_add(F, L) F(bytes, address) F(bytes, password) F(bytes, lang)
+#define MSG_account_add_r(F, L) F(u64, account)
+#define MSG_account_list(F, L) F(bytes, after) /* 500 a reply, in order of address; after: the last one seen */
+#define MSG_account_list_r(F, L) L(account_row, accounts)
+#define MSG_account_passwd(F, L) F(bytes, address) F(bytes, password)
+#define MSG_account_passwd_r(F, L)
+#define MSG_account_remove(F, L) F(bytes, address)
+#define MSG_account_remove_r(F, L)
+#define MSG_alias_add(F, L) F(bytes, address) F(bytes, targets)
+#define MSG_alias_add_r(F, L)
+#define MSG_alias_list(F, L) F(bytes, after)
+#define MSG_alias_list_r(F, L) L(alias_row, aliases)
+#define MSG_alias_remove(F, L) F(bytes, address)
+#define MSG_alias_remove_r(F, L)
+
+/* ---- scan ----------------------------------------------------------------------------------------------------- */
+
+/* The message: in `body`, or `size` bytes of `file` (a sealed memfd or a read-only file). flags: bit 0, the last scan
+ * died with this message: nothing else is in flight. The reply is at most 60 KiB; what does not fit is left out and
+ * marked in flags (enum summary_flag). Formats: src/format/summary.h. */
+#define MSG_summarize(F, L) F(u64, size) F(bytes, body) F(fd, file) F(u32, flags)
+#define MSG_summarize_r(F, L)                                                                                          \
+    F(u32, flags) F(u32, hops) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope)                  \
+    F(bytes, structure) F(bytes, preview)
+
+/* ---- store ---------------------------------------------------------------------------------------------------- */
+
+#define MSG_session_add(F, L)                                                                                          \
+    F(bytes, handle) F(u64, account) F(u64, front_boot) F(u32, service) F(bytes, lang)
+#define MSG_session_end(F, L) F(bytes, handle)
+#define MSG_account_gone(F, L) F(u64, account)
+
+/* A message for local mailboxes, durable when the reply comes (REL-01). op: 16 bytes; the same op again gives the same
+ * reply and nothing else. The message: `body`, or `size` bytes of `file`, or what spool_write gathered under op
+ * (spool = 1). The log gets it as it is; sender and target address go in front of it as Return-Path and Delivered-To
+ * by edit list. The rest is summarize_r. All or nothing over all targets. */
+#define MSG_ingest(F, L)                                                                                               \
+    F(bytes, op) F(bytes, sender) F(u64, size) F(bytes, body) F(fd, file) F(u32, spool) F(i64, received_ms)            \
+    F(u32, summary_flags) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope) F(bytes, structure)   \
+    F(bytes, preview) L(ingest_target, targets)
+#define MSG_ingest_r(F, L) F(u32, repeated) L(ingest_result, results)
+
+/* A message above BODY_MEMFD on its way in: bytes in order from offset 0; repeating an offset is fine. */
+#define MSG_spool_write(F, L) F(bytes, op) F(u64, offset) F(bytes, data)
+#define MSG_spool_write_r(F, L) F(u64, size)
+#define MSG_spool_lend(F, L) F(bytes, op)
+#define MSG_spool_lend_r(F, L) F(fd, file) F(u64, size) /* read-only */
+#define MSG_spool_drop(F, L) F(bytes, op)
+
+#define MSG_mailbox_list(F, L) F(bytes, handle)
+#define MSG_mailbox_list_r(F, L) L(mailbox_row, mailboxes)
+/* Exclusive use of a mailbox by a POP3 session (RFC 1939 4); ends with the session. Fails TEMP when another has it. */
+#define MSG_mailbox_lock(F, L) F(bytes, handle) F(u64, mailbox)
+#define MSG_mailbox_lock_r(F, L)
+/* Rows with first <= uid <= last in order, at most `limit`, at most what fits a frame; next: go on there, 0 = all told.
+ * want: enum member_want. */
+#define MSG_member_scan(F, L) F(bytes, handle) F(u64, mailbox) F(u64, first) F(u64, last) F(u32, limit) F(u32, want)
+#define MSG_member_scan_r(F, L) F(u64, next) L(member_row, rows)
+/* Up to 65,536 bytes of the message as a client reads it, edit list applied; size: of the whole. */
+#define MSG_email_read(F, L) F(bytes, handle) F(u64, eid) F(u64, offset) F(u32, length)
+#define MSG_email_read_r(F, L) F(u64, size) F(bytes, data)
+/* mode: enum flags_mode. unchangedsince: 0 = none (RFC 7162 3.1.3); modified: what it kept from being changed. */
+#define MSG_flags_set(F, L)                                                                                            \
+    F(bytes, handle) F(bytes, op) F(u64, mailbox) F(u32, mode) F(u32, flags) F(u64, unchangedsince) L(uid_range, uids)
+#define MSG_flags_set_r(F, L) F(u64, modseq) F(u64, changed) L(uid_range, modified)
+#define MSG_expunge(F, L) F(bytes, handle) F(bytes, op) F(u64, mailbox) L(uid_range, uids)
+#define MSG_expunge_r(F, L) F(u64, modseq) F(u64, removed)
+/* What changed in the account after modseq `since`, oldest first, at most `limit` rows; floor: below it tombstones
+ * are gone and the caller starts anew. */
+#define MSG_changes(F, L) F(bytes, handle) F(u64, since) F(u32, limit)
+#define MSG_changes_r(F, L) F(u64, modseq) F(u64, floor) F(u32, more) L(change_row, rows)
+/* From now on `changed` is posted to this front whenever the account's modseq grows. */
+#define MSG_watch(F, L) F(bytes, handle)
+#define MSG_watch_r(F, L) F(u64, modseq)
+#define MSG_changed(F, L) F(u64, account) F(u64, modseq)
+#define MSG_store_stats(F, L)
+#define MSG_store_stats_r(F, L)                                                                                        \
+    F(u64, accounts) F(u64, mailboxes) F(u64, emails) F(u64, blobs) F(u64, log_bytes) F(u64, commits) F(u64, committed)
+
+/* ---- master and its roles (the control channel) ------------------------------------------------------------------ */
+
+#define MSG_ctl_config(F, L) F(bytes, text)
+#define MSG_ctl_self(F, L) F(u32, kind) F(u32, index) F(u64, boot)
+/* A channel to a role that (re)started; calls = 1: the receiver of this calls there, 0: it is called. */
+#define MSG_ctl_peer(F, L) F(u32, kind) F(u32, index) F(u64, boot) F(u32, calls) F(fd, socket)
+#define MSG_ctl_listener(F, L) F(u32, service) F(fd, socket) /* service: enum service_id */
+#define MSG_ctl_page(F, L) F(u32, kind) F(u32, index) F(fd, page) /* kind ROLE_MASTER: the clock */
+#define MSG_ctl_go(F, L)        /* everything was handed over: close the sandbox, begin */
+#define MSG_ctl_stop(F, L)      /* finish and exit 0 */
+#define MSG_ctl_ready(F, L) F(bytes, isolation)
+#define MSG_ctl_retire(F, L)    /* scan: replace me, I exit when my channels have closed */
+
+/* ---- the table -------------------------------------------------------------------------------------------------- */
+
+#define FROM_ADMIN ROLE_BIT(ROLE_ADMIN)
+#define FROM_STORE ROLE_BIT(ROLE_STORE)
+#define FROM_AUTH ROLE_BIT(ROLE_AUTH)
+#define FROM_MASTER ROLE_BIT(ROLE_MASTER)
+#define FROM_ROLES (ROLE_BIT(ROLE_COUNT) - 1)
+#define FROM_FRONT_MX ROLE_BIT(ROLE_FRONT_MX)
+#define FROM_FRONT_USER ROLE_BIT(ROLE_FRONT_USER)
+
+/* CALL(name, to, from, retry): retry = 1 when the caller may send it again to a restarted role (it reads only, or is
+ * idempotent by op). POST(name, to, from). `to` AUTH etc.; FRONTS and ROLES for posts towards callers. */
+#define IPC_TABLE(CALL, POST)                                                                                          \
+    CALL(rcpt_check, ROLE_AUTH, ROLES_FRONT | FROM_STORE, 1)                                                           \
+    CALL(sasl, ROLE_AUTH, ROLES_FRONT, 0)                                                                              \
+    POST(logout, ROLE_AUTH, ROLES_FRONT)                                                                               \
+    CALL(tls_chains, ROLE_AUTH, ROLES_FRONT, 1)                                                                        \
+    CALL(tls_sign, ROLE_AUTH, ROLES_FRONT, 1)                                                                          \
+    CALL(domain_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                         \
+    CALL(domain_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                        \
+    CALL(account_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                        \
+    CALL(account_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                       \
+    CALL(account_passwd, ROLE_AUTH, FROM_ADMIN, 0)                                                                     \
+    CALL(account_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                     \
+    CALL(alias_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                          \
+    CALL(alias_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                         \
+    CALL(alias_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                       \
+    CALL(summarize, ROLE_SCAN, ROLES_FRONT | FROM_STORE, 0)                                                            \
+    POST(session_add, ROLE_STORE, FROM_AUTH)                                                                           \
+    POST(session_end, ROLE_STORE, FROM_AUTH)                                                                           \
+    POST(account_gone, ROLE_STORE, FROM_AUTH)                                                                          \
+    CALL(ingest, ROLE_STORE, ROLES_FRONT, 1)                                                                           \
+    CALL(spool_write, ROLE_STORE, ROLES_FRONT, 0)                                                                      \
+    CALL(spool_lend, ROLE_STORE, ROLES_FRONT, 0)                                                                       \
+    POST(spool_drop, ROLE_STORE, ROLES_FRONT)                                                                          \
+    CALL(mailbox_list, ROLE_STORE, FROM_FRONT_USER, 1)                                                                 \
+    CALL(mailbox_lock, ROLE_STORE, FROM_FRONT_USER, 1)                                                                 \
+    CALL(member_scan, ROLE_STORE, FROM_FRONT_USER, 1)                                                                  \
+    CALL(email_read, ROLE_STORE, FROM_FRONT_USER, 1)                                                                   \
+    CALL(flags_set, ROLE_STORE, FROM_FRONT_USER, 1)                                                                    \
+    CALL(expunge, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
+    CALL(changes, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
+    CALL(watch, ROLE_STORE, FROM_FRONT_USER, 1)                                                                        \
+    POST(changed, ROLE_FRONT_USER, FROM_STORE)                                                                         \
+    CALL(store_stats, ROLE_STORE, FROM_ADMIN, 1)                                                                       \
+    POST(ctl_config, ROLE_COUNT, FROM_MASTER)                                                                          \
+    POST(ctl_self, ROLE_COUNT, FROM_MASTER)                                                                            \
+    POST(ctl_peer, ROLE_COUNT, FROM_MASTER)                                                                            \
+    POST(ctl_listener, ROLE_COUNT, FROM_MASTER)                                                                        \
+    POST(ctl_page, ROLE_COUNT, FROM_MASTER)                                                                            \
+    POST(ctl_go, ROLE_COUNT, FROM_MASTER)                                                                              \
+    POST(ctl_stop, ROLE_COUNT, FROM_MASTER)                                                                            \
+    POST(ctl_ready, ROLE_MASTER, FROM_ROLES)                                                                           \
+    POST(ctl_retire, ROLE_MASTER, ROLE_BIT(ROLE_SCAN))
+
+/* ---- values of the u32 fields ------------------------------------------------------------------------------------- */
+
+enum rcpt_status {
+    RCPT_OK,
+    RCPT_NO_USER,    /* 550 5.1.1 */
+    RCPT_NOT_OURS,   /* no domain of ours: 550 5.7.1 relaying denied on port 25 (SEC-15) */
+    RCPT_DISABLED,   /* 550 5.2.1 */
+    RCPT_LOOP,       /* aliases run in a circle or expand beyond the limits: 550 5.4.6 */
+};
+
+enum sasl_state {
+    SASL_OK,
+    SASL_MORE,   /* send `challenge`, call again with `dialog` */
+    SASL_BAD,    /* unknown user, wrong password, disabled: one answer for all (SEC-13) */
+    SASL_BUSY,   /* throttled or the queue of checks is full: temporary, RFC 3206 [SYS/TEMP] */
+    SASL_SYNTAX, /* not what the mechanism's RFC allows */
+    SASL_MECH,   /* no such mechanism */
+};
+
+enum sasl_flag { SASL_IN_TLS = 1, SASL_LOOPBACK = 2 };
+
+enum member_flag {
+    FLAG_SEEN = 1,
+    FLAG_ANSWERED = 2,
+    FLAG_FLAGGED = 4,
+    FLAG_DELETED = 8,
+    FLAG_DRAFT = 16,
+};
+
+enum flags_mode { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
+enum member_want { WANT_ENVELOPE = 1, WANT_STRUCTURE = 2, WANT_HEADERS = 4, WANT_PREVIEW = 8 };
+enum change_kind { CHANGE_ADDED, CHANGE_FLAGS, CHANGE_EXPUNGED, CHANGE_MAILBOX };
+enum mailbox_role { MAILBOX_PLAIN, MAILBOX_INBOX, MAILBOX_DRAFTS, MAILBOX_SENT, MAILBOX_JUNK, MAILBOX_TRASH, MAILBOX_ARCHIVE };
+
+#endif

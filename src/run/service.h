@@ -1,0 +1,31 @@
+/* service: what listens: name, role that serves it, option that says where. */
+#ifndef POSTEL_SERVICE_H
+#define POSTEL_SERVICE_H
+
+#include "run/config.h"
+#include "run/role_kind.h"
+
+/* X(name, role, implicit TLS, ALPN in wire form or "") */
+#define SERVICE_TABLE(X)                                                                                               \
+    X(smtp, ROLE_FRONT_MX, false, "")                                                                                  \
+    X(pop3, ROLE_FRONT_USER, false, "\x04pop3")                                                                        \
+    X(pop3s, ROLE_FRONT_USER, true, "\x04pop3")
+
+enum service_id {
+#define X(name, role, tls, alpn) SERVICE_##name,
+    SERVICE_TABLE(X)
+#undef X
+    SERVICE_COUNT
+};
+
+struct service {
+    const char *name;
+    enum role_kind role;
+    bool tls;
+    const char *alpn;
+    enum config_id listen;
+};
+
+extern const struct service service_table[SERVICE_COUNT];
+
+#endif
