@@ -149,6 +149,7 @@
 /* A channel to a role that (re)started; calls = 1: the receiver of this calls there, 0: it is called. */
 #define MSG_ctl_peer(F, L) F(u32, kind) F(u32, index) F(u64, boot) F(u32, calls) F(fd, socket)
 #define MSG_ctl_listener(F, L) F(u32, service) F(fd, socket) /* service: enum service_id */
+#define MSG_ctl_admin(F, L) F(fd, socket) /* a listening control socket: auth and store take the command line's calls there */
 #define MSG_ctl_page(F, L) F(u32, kind) F(u32, index) F(fd, page) /* kind ROLE_MASTER: the clock */
 #define MSG_ctl_go(F, L)        /* everything was handed over: close the sandbox, begin */
 #define MSG_ctl_stop(F, L)      /* finish and exit 0 */
@@ -204,6 +205,7 @@
     POST(ctl_self, ROLE_COUNT, FROM_MASTER)                                                                            \
     POST(ctl_peer, ROLE_COUNT, FROM_MASTER)                                                                            \
     POST(ctl_listener, ROLE_COUNT, FROM_MASTER)                                                                        \
+    POST(ctl_admin, ROLE_COUNT, FROM_MASTER)                                                                           \
     POST(ctl_page, ROLE_COUNT, FROM_MASTER)                                                                            \
     POST(ctl_go, ROLE_COUNT, FROM_MASTER)                                                                              \
     POST(ctl_stop, ROLE_COUNT, FROM_MASTER)                                                                            \
