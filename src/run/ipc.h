@@ -50,7 +50,8 @@ struct ipc_req {
 };
 
 typedef void ipc_call_fn(struct ipc_req *req);          /* answers now or later, in the loop thread */
-typedef void ipc_post_fn(const struct ipc_peer *peer, const void *in);  /* `in` lives until return */
+/* `in` lives until return; an fd in it is then closed unless it was set to -1. */
+typedef void ipc_post_fn(const struct ipc_peer *peer, const void *in);
 
 struct ipc_handler {
     enum msg_id id;
@@ -70,6 +71,9 @@ void ipc_refuse(struct ipc_req *req, const struct fail *why);
 struct ipc_chan *ipc_attach(int fd, struct ipc_peer peer, bool calls, bool serves);
 void ipc_self(enum role_kind self);
 void ipc_detach(struct ipc_chan *ch);                     /* flushes what goes at once, closes; calls in flight fail TEMP */
+/* No new call takes this channel; it closes, and ipc_on_close is told, once the last reply has come. The caller's side of
+ * a role's orderly replacement: the old instance sees the end of file and exits, so that no call meets a closing door. */
+void ipc_drain(struct ipc_chan *ch);
 void ipc_on_close(void (*fn)(struct ipc_peer peer, bool calls)); /* told when a channel has closed */
 void ipc_each(enum role_kind kind, void (*fn)(struct ipc_chan *ch, const struct ipc_peer *peer, void *arg), void *arg);
 size_t ipc_in_flight(enum role_kind kind);                /* calls sent and not answered */
