@@ -17,6 +17,8 @@ void *arena_alloc(struct arena *a, size_t n);     /* 16-byte aligned, not zeroed
 void *arena_zalloc(struct arena *a, size_t n);    /* zeroed */
 struct span arena_copy(struct arena *a, struct span s);  /* a copy with a NUL behind its end; lives in a */
 char *arena_z(struct arena *a, struct span s);    /* the same as a C string; bytes after an inner NUL are lost */
+/* Makes the block p of old bytes n bytes long where it stands; false when it was not the last one or room is short. */
+bool arena_extend(struct arena *a, const void *p, size_t old, size_t n);
 struct span arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

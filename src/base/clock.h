@@ -18,4 +18,7 @@ int64_t clock_mono_us(void);                        /* monotonic, real time even
 /* RFC 5322 3.3 date-time in UTC, "Tue, 24 Nov 2026 20:17:00 +0000"; out holds 32 bytes. */
 void clock_rfc5322(int64_t wall_s, char out[32]);
 
+/* RFC 3339 in UTC with milliseconds, "2026-11-24T20:17:00.123Z". */
+void clock_rfc3339(int64_t wall_ms, char out[32]);
+
 #endif
