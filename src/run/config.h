@@ -6,22 +6,23 @@
 #include "base/limits.h"
 #include "base/str.h"
 
-/* X(section, name, TYPE, default text, help). TYPE: BOOL, COUNT (u64), SECONDS, SIZE, TEXT, ADDRS (list of ip:port,
- * IPv6 in brackets, "none" for an empty one: SEC-26), NAME (host name). */
+/* X(section, name, TYPE, default text, least, most, help). TYPE: BOOL, COUNT (u64), SECONDS, SIZE, TEXT, LEVEL (of the
+ * log), ADDRS (list of ip:port, IPv6 in brackets, "none" for an empty one: SEC-26), NAME (host name). least and most:
+ * of the number, of a text's length, of the number of addresses. */
 #define CONFIG_TABLE(X)                                                                                                \
-    X(server, hostname, NAME, "localhost.localdomain", "the name in greetings and Received; must resolve to us")      \
-    X(server, data, TEXT, "/var/lib/postel", "the data directory; mode 0700")                                          \
-    X(server, user, TEXT, "", "started as root: become this user once the ports are bound")                            \
-    X(server, log_level, TEXT, "info", "debug, info, warn or error")                                                   \
-    X(server, fronts, COUNT, "1", "processes of each front role")                                                      \
-    X(server, scans, COUNT, "1", "processes of the scan role")                                                         \
-    X(server, cleartext_loopback, BOOL, "no", "allow logins without TLS where both ends are loopback; for demos")      \
-    X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", "mail from other servers")                                            \
-    X(listen, pop3, ADDRS, "0.0.0.0:110 [::]:110", "POP3, STARTTLS by STLS")                                           \
-    X(listen, pop3s, ADDRS, "0.0.0.0:995 [::]:995", "POP3 in TLS")
+    X(server, hostname, NAME, "localhost.localdomain", 1, 253, "the name in greetings and Received; must resolve to us") \
+    X(server, data, TEXT, "/var/lib/postel", 1, 180, "the data directory; mode 0700")                                  \
+    X(server, user, TEXT, "", 0, 32, "started as root: become this user once the ports are bound")                     \
+    X(server, log_level, LEVEL, "info", 0, 0, "debug, info, warn or error")                                            \
+    X(server, fronts, COUNT, "1", 1, 64, "processes of each front role")                                               \
+    X(server, scans, COUNT, "1", 1, 64, "processes of the scan role")                                                  \
+    X(server, cleartext_loopback, BOOL, "no", 0, 1, "allow logins without TLS where both ends are loopback; for demos") \
+    X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", 0, 16, "mail from other servers")                                     \
+    X(listen, pop3, ADDRS, "0.0.0.0:110 [::]:110", 0, 16, "POP3, STARTTLS by STLS")                                    \
+    X(listen, pop3s, ADDRS, "0.0.0.0:995 [::]:995", 0, 16, "POP3 in TLS")
 
 enum config_id {
-#define X(section, name, type, def, help) CONFIG_##section##_##name,
+#define X(section, name, type, def, least, most, help) CONFIG_##section##_##name,
     CONFIG_TABLE(X)
 #undef X
     CONFIG_COUNT
@@ -30,15 +31,16 @@ enum config_id {
 struct config; /* immutable once read */
 
 /* Parses text (inih: "[section]", "name = value"). Unknown section or key: FAIL_PERM naming the line and the nearest
- * known name. `[limits]` sets limits.h. file: for messages. caller frees with config_free. */
+ * known name. `[limits]` holds limits.h. A name given twice: the later one wins. file: for messages. caller frees with
+ * config_free. */
 struct config *config_parse(struct span text, const char *file, struct fail *f);
 struct config *config_read(const char *path, struct span *text, struct arena *mem, struct fail *f); /* also gives the text */
 void config_free(struct config *c);
 
-/* What the server runs with: set once in each process. */
+/* What the server runs with: set once in each process; sets limit_value too. */
 void config_use(const struct config *c);
 struct span config_text(enum config_id id);
-uint64_t config_count(enum config_id id);
+uint64_t config_count(enum config_id id);   /* COUNT, SECONDS, SIZE; LEVEL as enum log_level */
 bool config_bool(enum config_id id);
 
 struct config_addr { struct span text; unsigned char sockaddr[28]; uint32_t len; };
