@@ -1,0 +1,272 @@
+"""The rows of ./bench. Every row measures Postel and a rival in turn and prints one line for each, and the ratio."""
+import argparse
+import os
+import pwd
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from lib.server import PASSWORD, Server, free_port
+
+TICKS = os.sysconf("SC_CLK_TCK")
+SMTP_SOURCE = shutil.which("smtp-source", path="/usr/sbin:/usr/bin")
+
+
+def descendants(root):
+    """root and all processes below it."""
+    found, todo = [], [root]
+    while todo:
+        pid = todo.pop()
+        try:
+            children = open(f"/proc/{pid}/task/{pid}/children").read().split()
+        except OSError:
+            continue
+        found.append(pid)
+        todo += map(int, children)
+    return found
+
+
+def cpu_seconds(root):
+    """CPU of root, of all processes below it, and of those of them that have ended."""
+    total = 0
+    for pid in descendants(root):
+        try:
+            fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(map(int, fields[11:15]))
+    return total / TICKS
+
+
+def pss_kb(root):
+    total = 0
+    for pid in descendants(root):
+        try:
+            for line in open(f"/proc/{pid}/smaps_rollup"):
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+        except OSError:
+            pass
+    return total
+
+
+class Postel:
+    name = "Postel"
+
+    def __init__(self):
+        self.server = Server(accounts=["alice"] + [f"user{n}" for n in range(99)])
+        self.root = self.server.process.pid
+        self.port = self.server.port["smtp"]
+        self.recipient = "alice@example.test"
+
+    def stored(self):
+        line = self.server.cli("store", "stats", "--plain")
+        return int(dict(row.split("\t") for row in line.splitlines())["emails"])
+
+    def close(self):
+        self.server.stop()
+        shutil.rmtree(self.server.data, ignore_errors=True)
+
+
+class Postfix:
+    """Postfix with virtual mailboxes in Maildir, in a directory of its own, on a loopback port."""
+    name = "Postfix"
+
+    @staticmethod
+    def installed():
+        return os.getuid() == 0 and os.path.exists("/usr/sbin/postfix")
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="postfix-bench-")
+        os.chmod(self.dir, 0o755)
+        self.port = free_port()
+        self.recipient = "alice@example.test"
+        config, queue, data, self.mail = (os.path.join(self.dir, n) for n in ("etc", "queue", "data", "mail"))
+        for folder in (config, queue, data, self.mail):
+            os.mkdir(folder)
+        user = pwd.getpwnam("postfix")
+        os.chown(data, user.pw_uid, user.pw_gid)
+        nobody = pwd.getpwnam("nobody")
+        os.chown(self.mail, nobody.pw_uid, nobody.pw_gid)
+        with open(os.path.join(config, "main.cf"), "w") as f:
+            f.write(f"""compatibility_level = 3.6
+queue_directory = {queue}
+data_directory = {data}
+mail_owner = postfix
+setgid_group = postdrop
+myhostname = mx.example.test
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+virtual_mailbox_domains = example.test
+virtual_mailbox_maps = static:alice/
+virtual_mailbox_base = {self.mail}
+virtual_uid_maps = static:{nobody.pw_uid}
+virtual_gid_maps = static:{nobody.pw_gid}
+smtpd_recipient_restrictions = permit_mynetworks, reject
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+in_flow_delay = 0
+default_process_limit = 200
+maillog_file = /var/log/postfix-bench.log
+maillog_file_prefixes = /var
+alias_maps =
+local_recipient_maps =
+""")
+        with open(os.path.join(config, "master.cf"), "w") as f:
+            f.write(f"""127.0.0.1:{self.port} inet n - n - 200 smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+""")
+        self.config = config
+        subprocess.run(["/usr/sbin/postfix", "-c", config, "start"], check=True, capture_output=True)
+        pid_file = os.path.join(queue, "pid", "master.pid")
+        for _ in range(100):
+            if os.path.exists(pid_file) and open(pid_file).read().strip():
+                break
+            time.sleep(0.1)
+        self.root = int(open(pid_file).read())
+
+    def stored(self):
+        folder = os.path.join(self.mail, "alice", "new")
+        return len(os.listdir(folder)) if os.path.isdir(folder) else 0
+
+    def close(self):
+        subprocess.run(["/usr/sbin/postfix", "-c", self.config, "stop"], capture_output=True)
+        for _ in range(100):
+            if not os.path.exists(f"/proc/{self.root}"):
+                break
+            time.sleep(0.1)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        try:
+            os.remove("/var/log/postfix-bench.log")
+        except FileNotFoundError:
+            pass
+
+
+def load(target, sessions, count, size):
+    """Messages per second until the last one is in the mailbox, and CPU microseconds per message."""
+    before, cpu = target.stored(), cpu_seconds(target.root)
+    began = time.monotonic()
+    subprocess.run([SMTP_SOURCE, "-s", str(sessions), "-m", str(count), "-l", str(size), "-f", "jon@example.org",
+                    "-t", target.recipient, f"127.0.0.1:{target.port}"], check=True, capture_output=True, timeout=600)
+    while target.stored() < before + count:
+        if time.monotonic() - began > 600:
+            raise RuntimeError(f"{target.name}: {target.stored() - before} of {count} arrived")
+        time.sleep(0.005)
+    took = time.monotonic() - began
+    return count / took, (cpu_seconds(target.root) - cpu) * 1e6 / count
+
+
+def row(targets, title, sessions, size, counts, rounds):
+    results = {t.name: [] for t in targets}
+    for n in range(rounds + 1):  # the first round warms up
+        for t in targets:
+            print(f"\r{title}: round {n}/{rounds} {t.name}   ", end="", file=sys.stderr, flush=True)
+            got = load(t, sessions, counts[t.name] if n else counts[t.name] // 4, size)
+            if n:
+                results[t.name].append(got)
+    print("\r" + " " * 60 + "\r", end="", file=sys.stderr)
+    medians = {}
+    for t in targets:
+        rates, cpus = zip(*results[t.name])
+        medians[t.name] = statistics.median(rates)
+        print(f"{title:34} {t.name:8} {medians[t.name]:8.0f}/s  [{min(rates):.0f}-{max(rates):.0f}]"
+              f"  {statistics.median(cpus):7.0f} us CPU a message")
+    if len(targets) > 1:
+        print(f"{title:34} ratio    {medians['Postel'] / medians['Postfix']:8.1f} x")
+
+
+def idle(server):
+    """Memory that one more idle session costs, all roles together."""
+    for title, service, login in (("SMTP, before anything", "smtp", False), ("POP3, before login", "pop3", False),
+                                  ("POP3, logged in", "pop3", True), ("POP3 in TLS, before login", "pop3s", False)):
+        count = 100 if login else 500
+        warm = [open_idle(server, service, login, n) for n in range(10)]
+        for s in warm:
+            s.close()
+        time.sleep(0.5)
+        before = pss_kb(server.process.pid)
+        held = [open_idle(server, service, login, n) for n in range(count)]
+        time.sleep(0.5)
+        cost = (pss_kb(server.process.pid) - before) / count
+        for s in held:
+            s.close()
+        time.sleep(0.5)
+        print(f"idle session: {title:28} {cost:6.1f} kB  ({count} sessions)")
+    print(f"idle server, 100 accounts: {pss_kb(server.process.pid) / 1024:.1f} MB PSS, all roles together")
+
+
+def open_idle(server, service, login, n):
+    s = socket.create_connection(("127.0.0.1", server.port[service]), 30)
+    if service == "pop3s":
+        from lib.talk import tls_context
+        s = tls_context().wrap_socket(s)
+    s.recv(512)
+    if login:
+        name = "alice" if n == 0 else f"user{n - 1}"
+        for line in (f"USER {name}@example.test", f"PASS {PASSWORD}"):
+            s.sendall(line.encode() + b"\r\n")
+            answer = s.recv(512)
+            if not answer.startswith(b"+OK"):
+                raise RuntimeError(answer)
+    return s
+
+
+ROWS = {
+    "smtp20": ("SMTP until stored, 20 sessions", 20, 4096, {"Postel": 20000, "Postfix": 2000}),
+    "smtp1": ("SMTP until stored, 1 session", 1, 4096, {"Postel": 3000, "Postfix": 1000}),
+    "smtp100": ("SMTP until stored, 100 sessions", 100, 4096, {"Postel": 20000, "Postfix": 2000}),
+    "smtp64k": ("SMTP until stored, 64 KB, 20", 20, 65536, {"Postel": 4000, "Postfix": 1000}),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./bench")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("rows", nargs="*", metavar="ROW")
+    args = parser.parse_args()
+    wanted = args.rows or [*ROWS, "idle"]
+    unknown = set(wanted) - set(ROWS) - {"idle"}
+    if unknown:
+        parser.error(f"no such row: {' '.join(unknown)}")
+    if SMTP_SOURCE is None:
+        sys.exit("./bench: smtp-source is missing (Debian package postfix)")
+    targets = [Postel()]
+    try:
+        if Postfix.installed():
+            targets.append(Postfix())
+        else:
+            print("Postfix is not installed or we are not root: Postel alone.")
+        for name in wanted:
+            if name == "idle":
+                idle(targets[0].server)
+            else:
+                title, sessions, size, counts = ROWS[name]
+                row(targets, title, sessions, size, counts, args.rounds)
+    finally:
+        for t in targets:
+            t.close()
+
+
+if __name__ == "__main__":
+    main()
