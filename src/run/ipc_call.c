@@ -79,7 +79,7 @@ static struct ipc_chan *least_busy(enum role_kind to)
     struct ipc_chan *best = NULL;
     for (struct list *n = ipc_chan_all()->next; n != ipc_chan_all(); n = n->next) {
         struct ipc_chan *ch = LIST_ITEM(n, struct ipc_chan, node);
-        if (ch->calls && !ch->closed && ch->peer.kind == to && ch->in_flight < ch->credits &&
+        if (ch->calls && !ch->closed && !ch->draining && ch->peer.kind == to && ch->in_flight < ch->credits &&
             (!best || ch->in_flight < best->in_flight))
             best = ch;
     }
@@ -120,6 +120,19 @@ static bool reply_fine(const struct ipc_frame *f, bool *rides)
            m.text.n < sizeof((struct fail *)0)->text;
 }
 
+static void answered(struct ipc_chan *ch, struct ipc_pending *p, const struct ipc_frame *f, int fd)
+{
+    p->state = ANSWERED;
+    p->ch = NULL;
+    p->block = ch->in;
+    p->block->refs++;
+    p->body = f->body;
+    p->refused = f->kind == IPC_KIND_FAIL;
+    p->fd = fd;
+    if (p->waiter)
+        coro_wake(p->waiter);
+}
+
 bool ipc_call_reply(struct ipc_chan *ch, const struct ipc_frame *f, const char **why)
 {
     unsigned i = f->call & ((1u << IPC_SLOT_BITS) - 1);
@@ -136,20 +149,12 @@ bool ipc_call_reply(struct ipc_chan *ch, const struct ipc_frame *f, const char *
         return false;
     struct ipc_pending *p = s->p;
     slot_free(ch, s);
-    if (!p) { /* given up */
-        if (fd >= 0)
-            close(fd);
-        return true;
-    }
-    p->state = ANSWERED;
-    p->ch = NULL;
-    p->block = ch->in;
-    p->block->refs++;
-    p->body = f->body;
-    p->refused = f->kind == IPC_KIND_FAIL;
-    p->fd = fd;
-    if (p->waiter)
-        coro_wake(p->waiter);
+    if (p)
+        answered(ch, p, f, fd);
+    else if (fd >= 0) /* given up */
+        close(fd);
+    if (ch->draining && ch->in_flight == 0)
+        ipc_detach(ch);
     return true;
 }
 
@@ -166,6 +171,13 @@ void ipc_call_closed(struct ipc_chan *ch)
             coro_wake(p->waiter);
     }
     ch->in_flight = 0;
+}
+
+void ipc_drain(struct ipc_chan *ch)
+{
+    ch->draining = true;
+    if (ch->in_flight == 0)
+        ipc_detach(ch);
 }
 
 /* ---- sending ---- */

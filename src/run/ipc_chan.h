@@ -54,7 +54,7 @@ struct ipc_chan {
     struct list node;       /* of all channels, in order of attaching */
     struct list dirty;      /* of those with output to write at the end of the turn */
     struct ipc_peer peer;
-    bool calls, serves, closed, reading, blocked;
+    bool calls, serves, draining, closed, reading, blocked;
     unsigned credits;
 
     struct ipc_block *in;   /* with a frame that is not complete, or still borrowed from; else NULL */
