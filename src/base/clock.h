@@ -11,6 +11,7 @@ struct clock_page {
 };
 
 void clock_use_page(const struct clock_page *page); /* NULL: the real clock; page must live on */
+bool clock_is_test(void);                           /* a page is in use: time may jump unannounced */
 int64_t clock_now_ms(void);                         /* wall clock, ms since 1970-01-01 UTC */
 int64_t clock_now_s(void);
 int64_t clock_mono_ms(void);                        /* monotonic, for timers and durations (REL-06) */
