@@ -300,7 +300,7 @@ WAITS static int await(struct ipc_pending *p, int64_t deadline, void *out, struc
                 *broken = true;
             return fail_temp(f, "4.3.2", "%s broke off, try again later", role_kind_name(p->to));
         }
-        LOG(LOG_INFO, "ipc.again", L_Z("message", ipc_name(p->id)), L_Z("to", role_kind_name(p->to)));
+        LOG(LOG_DEBUG, "ipc.again", L_Z("message", ipc_name(p->id)), L_Z("to", role_kind_name(p->to)));
         struct ipc_chan *ch = credit(p->to, deadline, f);
         if (!ch || send_on(p, ch, f) < 0)
             return -1;

@@ -1,6 +1,13 @@
 /* Messages of random contents; the walk is written again here, so that it does not repeat a mistake of ipc_code.c. */
 #include "run/ipc_testing.h"
 
+#include "run/loop.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
 struct any_list {
     char *v;
     uint32_t n;
@@ -72,4 +79,63 @@ bool ipc_testing_same(const struct ipc_layout *l, const void *a, const void *b)
             return false;
     }
     return true;
+}
+
+/* ---- processes ---- */
+
+int ipc_testing_failed;
+
+static void detach(struct ipc_chan *ch, const struct ipc_peer *peer, void *arg) { ipc_detach(ch); }
+
+static void run_and_stop(void *arg)
+{
+    void (*const *fn)(void) = arg;
+    (*fn)();
+    for (int k = 0; k < ROLE_COUNT; k++)
+        ipc_each((enum role_kind)k, detach, NULL);
+    loop_stop();
+}
+
+int ipc_testing_run(void (*fn)(void))
+{
+    ipc_testing_failed = 0;
+    if (loop_init() < 0)
+        return -1;
+    coro_start(run_and_stop, &fn);
+    loop_run();
+    loop_done();
+    return ipc_testing_failed;
+}
+
+static void stop_serving(struct ipc_peer peer, bool calls) { loop_stop(); }
+
+struct ipc_server ipc_testing_server(enum role_kind self, enum role_kind peer, const struct ipc_handler *rows, size_t n)
+{
+    int ends[2];
+    struct ipc_server s = {-1, -1};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0 || (s.pid = fork()) < 0)
+        return s;
+    if (s.pid > 0) {
+        close(ends[1]);
+        s.fd = ends[0];
+        return s;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(ends[0]);
+    ipc_testing_failed = 0;
+    loop_init();
+    ipc_self(self);
+    ipc_on_close(stop_serving);
+    ipc_serve(rows, n);
+    ipc_attach(ends[1], (struct ipc_peer){peer, 0, 1}, false, true);
+    loop_run();
+    _exit(ipc_testing_failed ? 1 : 0);
+}
+
+int ipc_testing_wait(struct ipc_server *s)
+{
+    int status = -1;
+    if (waitpid(s->pid, &status, 0) != s->pid)
+        return -1;
+    return status == 0 ? 0 : -1;
 }
