@@ -118,6 +118,13 @@ static void str_grows(void **state)
         str_addf(&s, "%0100d", i);
     assert_int_equal(s.n, 10000);
     assert_memory_equal(s.p + 9998, "99", 2);
+    for (int n = 60; n < 70; n++) { /* across the first capacity, 64: vsnprintf wants a byte more */
+        str_init(&s, &a);
+        str_reserve(&s, 1);
+        str_addf(&s, "%*dx", n - 1, 5);
+        assert_int_equal(s.n, n);
+        assert_memory_equal(s.p + n - 2, "5x", 2);
+    }
     arena_done(&a);
 }
 

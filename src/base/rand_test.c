@@ -18,6 +18,10 @@ static void below(void **state)
     for (int i = 0; i < 6; i++)
         assert_in_range(hits[i], 9500, 10500); /* five and a half standard deviations */
     assert_int_equal(rand_below(1), 0);
+    int low = 0; /* a plain remainder would give the lowest third half of all draws */
+    for (int i = 0; i < 3000; i++)
+        low += rand_below(UINT64_C(3) << 62) < UINT64_C(1) << 62;
+    assert_in_range(low, 850, 1150);
     for (int i = 0; i < 1000; i++)
         assert_true(rand_below((UINT64_C(1) << 63) + 1) <= UINT64_C(1) << 63);
 }
