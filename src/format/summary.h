@@ -1,4 +1,5 @@
-/* summary: what one pass over a message finds out, so that every later read is a slice (DESIGN 2, FEATURES Message scan).
+/* summary: what one pass over a message finds out, so that every later read is a slice (doc/architecture.md).
+ * Exports summarize too.
  *
  * Formats of the byte fields, kept in the store for ever (a change needs a new version byte):
  *   envelope   IMAP text of ENVELOPE as in RFC 9051 7.5.2, from "(" to ")"; strings quoted where that is allowed, else

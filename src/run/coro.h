@@ -1,4 +1,5 @@
-/* coro: stackful coroutines of one loop thread, and the ways to wait in one (DESIGN 4). */
+/* coro: stackful coroutines of one loop thread, and the ways to wait in one
+ * (doc/architecture.md). Exports waitq_* too. */
 #ifndef POSTEL_CORO_H
 #define POSTEL_CORO_H
 

@@ -1,4 +1,5 @@
-/* shared: pages of shared memory made by master: the test clock, and one page of counters per role instance. */
+/* shared: pages of shared memory made by master: the test clock, and one page of counters per role instance.
+ * Exports counter_* too. */
 #ifndef POSTEL_SHARED_H
 #define POSTEL_SHARED_H
 
