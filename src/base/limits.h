@@ -48,6 +48,7 @@
     X(SCAN_CALL_S, 20, 1, 600, "seconds", "scan may take for one message")                                             \
     X(RCPT_CACHE_MS, 2000, 0, 60000, "ms", "a recipient's answer is reused in a front; 0 asks auth each time")         \
     X(SEGMENT_BYTES, 67108864, 1048576, 1073741824, "bytes", "a segment of the message log")                           \
+    X(SPOOLS, 256, 1, 100000, "messages", "above body_memfd on their way in at the same time")                         \
     X(BIG_BYTES, 1048576, 65536, 1073741824, "bytes", "messages above this get a file of their own")                   \
     X(STOP_FRONT_S, 10, 0, 600, "seconds", "fronts may take to finish commands at stop")                               \
     X(STOP_RELAY_S, 30, 0, 600, "seconds", "relay may take at stop")

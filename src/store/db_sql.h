@@ -1,0 +1,71 @@
+/* db_sql: every statement of the store, once. Tables: db_schema.c. */
+#ifndef POSTEL_DB_SQL_H
+#define POSTEL_DB_SQL_H
+
+#define DB_SQL(X)                                                                                                      \
+    X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                                  \
+    X(BEGIN_READ, "BEGIN")                                                                                             \
+    X(COMMIT, "COMMIT")                                                                                                \
+    X(ROLLBACK, "ROLLBACK")                                                                                            \
+    /* log */                                                                                                          \
+    X(SEGMENT_LAST, "SELECT seg, end, next_eid, next_bid, next_mailbox, emails, blobs FROM segment"                    \
+                    " ORDER BY seg DESC LIMIT 1")                                                                      \
+    X(SEGMENT_PUT, "INSERT INTO segment(seg, end, live, next_eid, next_bid, next_mailbox, emails, blobs)"              \
+                   " VALUES(?1, ?2, 0, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(seg) DO UPDATE SET end = ?2, next_eid = ?3,"    \
+                   " next_bid = ?4, next_mailbox = ?5, emails = ?6, blobs = ?7")                                       \
+    X(SEGMENT_LIVE, "UPDATE segment SET live = live + ?2 WHERE seg = ?1")                                              \
+    X(SEGMENT_SUM, "SELECT count(*), sum(end) FROM segment")                                                           \
+    X(BLOB_INSERT, "INSERT INTO blob(bid, seg, off, meta, len, big, refs) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")         \
+    X(BLOB_GET, "SELECT refs, seg, meta, len, big FROM blob WHERE bid = ?1")                                           \
+    X(BLOB_UNREF, "UPDATE blob SET refs = refs - 1 WHERE bid = ?1")                                                    \
+    X(BLOB_DELETE, "DELETE FROM blob WHERE bid = ?1")                                                                  \
+    /* accounts and mailboxes */                                                                                       \
+    X(ACCOUNT_GET, "SELECT modseq, floor, quota, uidvalidity FROM account WHERE account = ?1")                         \
+    X(ACCOUNT_INSERT, "INSERT INTO account(account, modseq, floor, uidvalidity) VALUES(?1, 0, 0, 0)")                  \
+    X(ACCOUNT_UPDATE, "UPDATE account SET modseq = ?2, floor = ?3, uidvalidity = ?4 WHERE account = ?1")               \
+    X(ACCOUNT_DELETE, "DELETE FROM account WHERE account = ?1")                                                        \
+    X(ACCOUNT_COUNT, "SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM mailbox)")                          \
+    X(ACCOUNT_MODSEQ, "SELECT max(m) FROM (SELECT modseq AS m FROM account WHERE account = ?1 UNION ALL"               \
+                      " SELECT highmodseq FROM mailbox WHERE account = ?1)")                                           \
+    X(MAILBOX_INSERT, "INSERT INTO mailbox(account, mailbox, name, role, uidvalidity, uidnext, highmodseq,"            \
+                      " changed_modseq, total, unseen, deleted, size, subscribed)"                                     \
+                      " VALUES(?1, ?2, ?3, ?4, ?5, 1, ?6, ?6, 0, 0, 0, 0, 1)")                                         \
+    X(MAILBOX_UPDATE, "UPDATE mailbox SET uidnext = ?3, highmodseq = ?4, total = ?5, unseen = ?6, deleted = ?7,"       \
+                      " size = ?8 WHERE account = ?1 AND mailbox = ?2")                                                \
+    X(MAILBOX_LIST, "SELECT mailbox, name, role, uidvalidity, uidnext, highmodseq, total, unseen, deleted, size,"      \
+                    " changed_modseq FROM mailbox WHERE account = ?1 ORDER BY mailbox")                                \
+    X(MAILBOX_HAS, "SELECT 1 FROM mailbox WHERE account = ?1 AND mailbox = ?2")                                        \
+    X(MAILBOX_DELETE_ALL, "DELETE FROM mailbox WHERE account = ?1")                                                    \
+    /* emails and members */                                                                                           \
+    X(EMAIL_INSERT, "INSERT INTO email(eid, account, bid, size, thread, msgid_hash, date_s, received_ms, flags,"       \
+                    " edits, envelope, preview, structure, headers)"                                                   \
+                    " VALUES(?1, ?2, ?3, ?4, ?1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)")                             \
+    X(EMAIL_PLACE, "SELECT e.account, e.size, e.edits, b.bid, b.seg, b.off, b.meta, b.len, b.big"                      \
+                   " FROM email e JOIN blob b ON b.bid = e.bid WHERE e.eid = ?1")                                      \
+    X(EMAIL_BID, "SELECT bid FROM email WHERE eid = ?1")                                                               \
+    X(EMAIL_DELETE, "DELETE FROM email WHERE eid = ?1")                                                                \
+    X(MEMBER_INSERT, "INSERT INTO member(mailbox, uid, eid, flags, size, internal_ms, saved_after_ms,"                 \
+                     " created_modseq, modseq, keywords) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)")              \
+    X(MEMBER_SCAN, "SELECT uid, eid, modseq, flags, internal_ms, size, keywords FROM member"                           \
+                   " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4")                              \
+    X(MEMBER_SCAN_WIDE, "SELECT m.uid, m.eid, m.modseq, m.flags, m.internal_ms, m.size, m.keywords, e.envelope,"       \
+                        " e.structure, e.headers, e.preview FROM member m CROSS JOIN email e ON e.eid = m.eid"         \
+                        " WHERE m.mailbox = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid LIMIT ?4")                   \
+    X(MEMBER_FLAGS, "UPDATE member SET flags = ?3, modseq = ?4 WHERE mailbox = ?1 AND uid = ?2")                       \
+    X(MEMBER_DELETE, "DELETE FROM member WHERE mailbox = ?1 AND uid = ?2")                                             \
+    X(MEMBER_OF_EMAIL, "SELECT mailbox, uid FROM member WHERE eid = ?1 LIMIT 1")                                       \
+    X(MEMBER_CREATED_AT, "SELECT uid, created_modseq FROM member WHERE mailbox = ?1 AND uid >= ?2 ORDER BY uid LIMIT 1") \
+    X(MEMBER_NEW, "SELECT uid, eid, created_modseq, flags FROM member WHERE mailbox = ?1 AND uid >= ?2"                \
+                  " ORDER BY uid LIMIT ?3")                                                                            \
+    X(MEMBER_CHANGED, "SELECT uid, eid, modseq, flags FROM member INDEXED BY member_changed WHERE mailbox = ?1"        \
+                      " AND modseq > ?2 AND modseq <> created_modseq AND created_modseq <= ?2 ORDER BY modseq LIMIT ?3") \
+    X(GONE_INSERT, "INSERT INTO gone(account, modseq, mailbox, uid, eid) VALUES(?1, ?2, ?3, ?4, ?5)")                  \
+    X(GONE_SCAN, "SELECT modseq, mailbox, uid, eid FROM gone WHERE account = ?1 AND modseq > ?2"                       \
+                 " ORDER BY modseq LIMIT ?3")                                                                          \
+    X(GONE_DELETE_ALL, "DELETE FROM gone WHERE account = ?1")                                                          \
+    /* operations seen */                                                                                              \
+    X(OP_GET, "SELECT result FROM op WHERE op = ?1")                                                                   \
+    X(OP_INSERT, "INSERT INTO op(op, expires_s, result) VALUES(?1, ?2, ?3)")                                           \
+    X(OP_PURGE, "DELETE FROM op WHERE op IN (SELECT op FROM op WHERE op < ?1 AND expires_s < ?2 ORDER BY op LIMIT ?3)")
+
+#endif

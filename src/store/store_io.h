@@ -1,0 +1,26 @@
+/* store_io: the file operations of the write path, as a table, so that tests can make the nth of them fail. */
+#ifndef POSTEL_STORE_IO_H
+#define POSTEL_STORE_IO_H
+
+#include "base/base.h"
+#include <sys/uio.h>
+
+/* Each behaves like the system call of its name. Names are beneath the directory `dir`; links are never followed. */
+struct store_io {
+    int (*open)(int dir, const char *name, int flags);  /* O_CLOEXEC | O_NOFOLLOW added; new files get mode 0600 */
+    ssize_t (*pwritev)(int fd, const struct iovec *v, int n, off_t at);
+    int (*fdatasync)(int fd);
+    int (*fsync)(int fd);
+    int (*link)(int dir, const char *from, const char *to);
+    int (*rename)(int dir, const char *from, const char *to);
+    int (*unlink)(int dir, const char *name);
+    const char *vfs;    /* name of SQLite's VFS; NULL: its own */
+};
+
+extern const struct store_io *store_io; /* the system's; a test sets its own before store_open */
+void store_io_no_sync(void);            /* for this process: syncs do nothing. Benchmarks of everything else only */
+
+/* Writes all of v at `at`, whatever short writes come; v is changed. 0, or -1 with errno. */
+int store_io_write_all(int fd, struct iovec *v, size_t n, uint64_t at);
+
+#endif
