@@ -38,6 +38,7 @@ struct slot {
     int64_t started_ms;
     int64_t delay_ms;           /* before the next start, when this one dies soon */
     struct loop_timer restart;
+    bool relief;                /* takes over from a retired one: nothing to tell people */
     int page, page_ro;          /* its counters; kept over restarts */
     unsigned failed_starts;
 };
@@ -157,13 +158,13 @@ static void spawn(struct slot *s)
     s->control = ipc_attach(fd, (struct ipc_peer){.kind = s->kind, .index = s->index, .boot = s->boot}, false, true);
     if (s->control == NULL)
         base_die("master: a control channel");
-    LOG(LOG_INFO, "role.start", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid));
+    LOG(s->relief ? LOG_DEBUG : LOG_INFO, "role.start", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid));
     ipc_post_on(s->control, MSG_ID_ctl_config, &(struct msg_ctl_config){.text = config_bytes});
     struct msg_ctl_self self = {.kind = s->kind, .index = s->index, .boot = s->boot};
     ipc_post_on(s->control, MSG_ID_ctl_self, &self);
     send_pages(s);
     send_sockets(s);
-    ipc_post_on(s->control, MSG_ID_ctl_go, &(struct msg_ctl_go){0});
+    ipc_post_on(s->control, MSG_ID_ctl_go, &(struct msg_ctl_go){});
 }
 
 static void restart_due(struct loop_timer *t)
@@ -211,7 +212,7 @@ static void ctl_ready(const struct ipc_peer *peer, const void *in)
     s->failed_starts = 0;
     if (weakest[0] == '\0' || m->isolation.n < strlen(weakest))
         snprintf(weakest, sizeof weakest, "%.*s", SPAN_ARGS(m->isolation));
-    LOG(LOG_INFO, "role.ready", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid),
+    LOG(s->relief ? LOG_DEBUG : LOG_INFO, "role.ready", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid),
         L_INT("ms", clock_mono_ms() - s->started_ms), L_SPAN("isolation", m->isolation));
     wire(s);
     tell_ready();
@@ -229,6 +230,7 @@ static void ctl_retire(const struct ipc_peer *peer, const void *in)
     LOG(LOG_DEBUG, "role.retire", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid));
     s->control = NULL;
     s->delay_ms = 0;
+    s->relief = true;
     spawn(s);
 }
 
@@ -275,6 +277,7 @@ static bool leaver_left(pid_t pid)
 static void died(struct slot *s, int status)
 {
     bool early = s->state == STARTING;
+    s->relief = false;
     int64_t lived = clock_mono_ms() - s->started_ms;
     if (!stopping)
         LOG(LOG_WARN, "role.died", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid),
@@ -339,7 +342,7 @@ static void enter_stage(void)
         wait = limit_value[stages[stage].limit] * 1000 + 1000; /* the role itself knows the limit; this is for one that hangs */
     for (const struct slot *s = slots; s < slots + n_slots; s++)
         if (in_stage(s) && s->control != NULL)
-            ipc_post_on(s->control, MSG_ID_ctl_stop, &(struct msg_ctl_stop){0});
+            ipc_post_on(s->control, MSG_ID_ctl_stop, &(struct msg_ctl_stop){});
     loop_timer_set(&stage_timer, clock_mono_ms() + wait);
 }
 

@@ -75,7 +75,7 @@ void role_retire(void)
     if (retiring || stopping)
         return;
     retiring = true;
-    ipc_post_to(ROLE_MASTER, MSG_ID_ctl_retire, &(struct msg_ctl_retire){0});
+    ipc_post_to(ROLE_MASTER, MSG_ID_ctl_retire, &(struct msg_ctl_retire){});
 }
 
 static void forget_callee(uint64_t boot)
