@@ -1,0 +1,137 @@
+/* directory_cache: maps of names, domains and accounts. The loop thread's alone. */
+#include "login/directory_cache.h"
+
+#include <openssl/crypto.h>
+
+static char *copy_z(struct span s)
+{
+    char *z = base_alloc(s.n + 1);
+
+    if (s.n > 0)
+        memcpy(z, s.p, s.n);
+    return z;
+}
+
+void directory_cache_init(struct directory_cache *c)
+{
+    memset(c, 0, sizeof *c);
+    map_init(&c->names);
+    map_init(&c->domains);
+    map_init(&c->accounts);
+}
+
+static void account_free(struct directory_account *a)
+{
+    free(a->address);
+    free(a->lang);
+    OPENSSL_cleanse(a, sizeof *a);
+    free(a);
+}
+
+void directory_cache_done(struct directory_cache *c)
+{
+    struct span key;
+    void *value;
+
+    for (size_t at = 0; map_next(&c->names, &at, &key, &value);) {
+        struct directory_name *name = value;
+        free(name->targets);
+        free(name);
+    }
+    for (size_t at = 0; map_next(&c->domains, &at, &key, &value);) {
+        struct directory_domain *domain = value;
+        free(domain->name);
+        free(domain);
+    }
+    for (size_t at = 0; map_next(&c->accounts, &at, &key, &value);)
+        account_free(value);
+    map_done(&c->names);
+    map_done(&c->domains);
+    map_done(&c->accounts);
+}
+
+struct directory_domain *directory_cache_domain(const struct directory_cache *c, struct span name)
+{
+    return map_get(&c->domains, name);
+}
+
+struct directory_name *directory_cache_name(const struct directory_cache *c, struct span address)
+{
+    return map_get(&c->names, address);
+}
+
+struct directory_account *directory_cache_account(const struct directory_cache *c, struct span address)
+{
+    struct directory_name *name = map_get(&c->names, address);
+
+    return name != NULL ? name->account : NULL;
+}
+
+static struct directory_domain *domain_of(struct directory_cache *c, struct span address)
+{
+    return map_get(&c->domains, span_from(address, (size_t)(span_rfind_char(address, '@') + 1)));
+}
+
+struct directory_account *directory_cache_add_account(struct directory_cache *c, struct span address, struct span lang,
+                                                      uint64_t id, bool disabled, int64_t created_s,
+                                                      const struct password_verifier *v)
+{
+    struct directory_account *a = base_alloc(sizeof *a);
+    struct directory_name *name = base_alloc(sizeof *name);
+    struct directory_domain *domain = domain_of(c, address);
+
+    a->id = id;
+    a->address = copy_z(address);
+    a->lang = copy_z(lang);
+    a->disabled = disabled;
+    a->created_s = created_s;
+    a->verifier = *v;
+    name->account = a;
+    map_put_u64(&c->accounts, id, a);
+    map_put(&c->names, address, name);
+    if (domain != NULL)
+        domain->accounts++;
+    return a;
+}
+
+void directory_cache_add_domain(struct directory_cache *c, struct span name, int64_t id, uint64_t admin)
+{
+    struct directory_domain *domain = base_alloc(sizeof *domain);
+
+    domain->name = copy_z(name);
+    domain->id = id;
+    domain->admin = map_get_u64(&c->accounts, admin);
+    map_put(&c->domains, name, domain);
+    if (c->first == NULL || id < c->first->id)
+        c->first = domain;
+}
+
+void directory_cache_add_alias(struct directory_cache *c, struct span address, struct span targets)
+{
+    struct directory_name *name = base_alloc(sizeof *name);
+    struct directory_domain *domain = domain_of(c, address);
+
+    name->targets = copy_z(targets);
+    map_put(&c->names, address, name);
+    if (domain != NULL)
+        domain->aliases++;
+}
+
+void directory_cache_remove(struct directory_cache *c, struct span address)
+{
+    struct directory_domain *domain = domain_of(c, address);
+    struct directory_name *name = map_take(&c->names, address);
+
+    if (name == NULL)
+        return;
+    if (name->account != NULL) {
+        map_take_u64(&c->accounts, name->account->id);
+        account_free(name->account);
+        if (domain != NULL)
+            domain->accounts--;
+    } else if (domain != NULL) {
+        domain->aliases--;
+    }
+    free(name->targets);
+    free(name);
+}

@@ -1,0 +1,57 @@
+/* directory_cache: the whole directory in memory, so that a recipient or a login costs two lookups and no SQL. */
+#ifndef POSTEL_DIRECTORY_CACHE_H
+#define POSTEL_DIRECTORY_CACHE_H
+
+#include "base/map.h"
+#include "login/password.h"
+#include "run/ipc.h"
+
+struct directory_account {
+    uint64_t id;
+    char *address, *lang;   /* folded address; language tag */
+    bool disabled;
+    int64_t created_s;
+    struct password_verifier verifier;
+    uint64_t seen;          /* expansion that reached it last */
+};
+
+struct directory_domain {
+    char *name;             /* A-labels */
+    int64_t id;
+    struct directory_account *admin;
+    size_t accounts, aliases;
+};
+
+/* What an address stands for: an account, or targets. */
+struct directory_name {
+    struct directory_account *account;
+    char *targets;          /* alias: addresses separated by a space; NULL for an account */
+    uint64_t seen;
+    bool on_path;
+};
+
+struct directory_cache {
+    struct map names;       /* folded address -> struct directory_name */
+    struct map domains;     /* A-labels -> struct directory_domain */
+    struct map accounts;    /* id -> struct directory_account */
+    struct directory_domain *first; /* the domain made first: bare postmaster goes to its admin */
+    uint64_t expansion;
+};
+
+void directory_cache_init(struct directory_cache *c);
+void directory_cache_done(struct directory_cache *c);
+
+/* Lookups; keys are folded (login_name.h). NULL when there is none. */
+struct directory_domain *directory_cache_domain(const struct directory_cache *c, struct span name);
+struct directory_name *directory_cache_name(const struct directory_cache *c, struct span address);
+struct directory_account *directory_cache_account(const struct directory_cache *c, struct span address);
+
+/* Changes, after the database has them. Everything is copied. */
+struct directory_account *directory_cache_add_account(struct directory_cache *c, struct span address, struct span lang,
+                                                      uint64_t id, bool disabled, int64_t created_s,
+                                                      const struct password_verifier *v);
+void directory_cache_add_domain(struct directory_cache *c, struct span name, int64_t id, uint64_t admin);
+void directory_cache_add_alias(struct directory_cache *c, struct span address, struct span targets);
+void directory_cache_remove(struct directory_cache *c, struct span address); /* account or alias */
+
+#endif
