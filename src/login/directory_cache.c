@@ -67,18 +67,12 @@ struct directory_account *directory_cache_account(const struct directory_cache *
     return name != NULL ? name->account : NULL;
 }
 
-static struct directory_domain *domain_of(struct directory_cache *c, struct span address)
-{
-    return map_get(&c->domains, span_from(address, (size_t)(span_rfind_char(address, '@') + 1)));
-}
-
 struct directory_account *directory_cache_add_account(struct directory_cache *c, struct span address, struct span lang,
                                                       uint64_t id, bool disabled, int64_t created_s,
                                                       const struct password_verifier *v)
 {
     struct directory_account *a = base_alloc(sizeof *a);
     struct directory_name *name = base_alloc(sizeof *name);
-    struct directory_domain *domain = domain_of(c, address);
 
     a->id = id;
     a->address = copy_z(address);
@@ -89,8 +83,6 @@ struct directory_account *directory_cache_add_account(struct directory_cache *c,
     name->account = a;
     map_put_u64(&c->accounts, id, a);
     map_put(&c->names, address, name);
-    if (domain != NULL)
-        domain->accounts++;
     return a;
 }
 
@@ -109,17 +101,13 @@ void directory_cache_add_domain(struct directory_cache *c, struct span name, int
 void directory_cache_add_alias(struct directory_cache *c, struct span address, struct span targets)
 {
     struct directory_name *name = base_alloc(sizeof *name);
-    struct directory_domain *domain = domain_of(c, address);
 
     name->targets = copy_z(targets);
     map_put(&c->names, address, name);
-    if (domain != NULL)
-        domain->aliases++;
 }
 
 void directory_cache_remove(struct directory_cache *c, struct span address)
 {
-    struct directory_domain *domain = domain_of(c, address);
     struct directory_name *name = map_take(&c->names, address);
 
     if (name == NULL)
@@ -127,10 +115,6 @@ void directory_cache_remove(struct directory_cache *c, struct span address)
     if (name->account != NULL) {
         map_take_u64(&c->accounts, name->account->id);
         account_free(name->account);
-        if (domain != NULL)
-            domain->accounts--;
-    } else if (domain != NULL) {
-        domain->aliases--;
     }
     free(name->targets);
     free(name);

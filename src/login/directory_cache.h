@@ -19,7 +19,6 @@ struct directory_domain {
     char *name;             /* A-labels */
     int64_t id;
     struct directory_account *admin;
-    size_t accounts, aliases;
 };
 
 /* What an address stands for: an account, or targets. */

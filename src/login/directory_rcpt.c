@@ -124,6 +124,15 @@ static void answer_alias(struct directory_cache *c, struct span folded, struct a
     VEC_FREE(&x.to);
 }
 
+/* A local part that can be nobody's name, too long for instance: still a matter of whose domain it is. */
+static uint32_t nobody(const struct directory_cache *c, struct span address)
+{
+    char domain[LOGIN_NAME_DOMAIN];
+    size_t n = login_name_fold_domain(span_from(address, (size_t)(span_rfind_char(address, '@') + 1)), domain);
+
+    return directory_cache_domain(c, span_of(domain, n)) != NULL ? RCPT_NO_USER : RCPT_NOT_OURS;
+}
+
 void directory_rcpt_check(struct directory_cache *c, struct span address, struct arena *mem, struct msg_rcpt_check_r *out)
 {
     char folded[LOGIN_NAME_MAX];
@@ -136,7 +145,11 @@ void directory_rcpt_check(struct directory_cache *c, struct span address, struct
         n = (size_t)snprintf(folded, sizeof folded, "postmaster@%s", c->first->name);
         at = sizeof "postmaster" - 1;
     }
-    domain = n > 0 ? directory_cache_domain(c, span_of(folded + at + 1, n - at - 1)) : NULL;
+    if (n == 0) {
+        out->status = nobody(c, address);
+        return;
+    }
+    domain = directory_cache_domain(c, span_of(folded + at + 1, n - at - 1));
     name = domain != NULL ? directory_cache_name(c, span_of(folded, n)) : NULL;
     a = name != NULL ? name->account : domain != NULL ? role_address(c, span_of(folded, n)) : NULL;
     if (a != NULL)

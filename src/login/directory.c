@@ -1,0 +1,296 @@
+/* directory: what may be changed, and the three steps of a change. */
+#include "login/directory.h"
+
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "login/directory_db.h"
+#include "login/directory_rcpt.h"
+#include "login/login_name.h"
+
+enum { TARGETS_BYTES = 180 * 1024 }; /* of an alias, so that it fits a frame with what stands around it */
+
+struct directory {
+    struct directory_cache cache;
+    struct directory_db *db;
+    unsigned char secret[32];
+};
+
+struct directory *directory_open(const char *path, struct fail *f)
+{
+    struct directory *d = base_alloc(sizeof *d);
+
+    umask(077); /* SEC-11: SQLite makes its files with the process's mask */
+    directory_cache_init(&d->cache);
+    d->db = directory_db_open(path, f);
+    if (d->db == NULL || directory_db_load(d->db, &d->cache, d->secret, f) < 0) {
+        directory_close(d);
+        return NULL;
+    }
+    return d;
+}
+
+void directory_close(struct directory *d)
+{
+    if (d == NULL)
+        return;
+    directory_cache_done(&d->cache);
+    directory_db_close(d->db);
+    free(d);
+}
+
+struct directory_cache *directory_memory(struct directory *d)
+{
+    return &d->cache;
+}
+
+struct span directory_secret(const struct directory *d)
+{
+    return span_of(d->secret, sizeof d->secret);
+}
+
+/* ---- plans ------------------------------------------------------------------------------------------------------- */
+
+static void begin(struct directory_change *c, enum directory_change_kind kind)
+{
+    memset(c, 0, sizeof *c);
+    c->kind = kind;
+    c->now_s = clock_now_s();
+}
+
+/* RFC 5646 2.1, as far as its characters go. */
+static int good_lang(struct span lang, struct fail *f)
+{
+    if (lang.n > 35)
+        return fail_perm(f, "5.5.4", "A language is a tag such as en or de.");
+    for (size_t i = 0; i < lang.n; i++)
+        if (!((lang.p[i] >= 'a' && lang.p[i] <= 'z') || (lang.p[i] >= 'A' && lang.p[i] <= 'Z') ||
+              (lang.p[i] >= '0' && lang.p[i] <= '9') || lang.p[i] == '-'))
+            return fail_perm(f, "5.5.4", "A language is a tag such as en or de.");
+    return 0;
+}
+
+/* Folds and checks an address that is to be made; its domain must be `own`, or one of ours. */
+static int new_address(struct directory *d, struct span address, struct span own, struct span *out, struct arena *mem,
+                       struct fail *f)
+{
+    char folded[LOGIN_NAME_MAX];
+    size_t n = 0, at = 0;
+    struct span domain;
+
+    if (login_name_new(address, folded, &n, &at, f) < 0)
+        return -1;
+    *out = arena_copy(mem, span_of(folded, n));
+    domain = span_from(*out, at + 1);
+    if (!span_eq(domain, own) && directory_cache_domain(&d->cache, domain) == NULL)
+        return fail_perm(f, "5.1.2", "The domain %.*s is not served here: add it first.", SPAN_ARGS(domain));
+    if (directory_cache_name(&d->cache, *out) != NULL)
+        return fail_perm(f, "5.1.0", "There is an account or alias of that name already.");
+    return 0;
+}
+
+/* Folds an address that is looked for. */
+static struct span old_address(struct span address, struct arena *mem)
+{
+    char folded[LOGIN_NAME_MAX];
+    size_t at = 0, n = login_name_fold(address, folded, &at);
+
+    return n == 0 ? SPAN_NONE : arena_copy(mem, span_of(folded, n));
+}
+
+int directory_plan_domain_add(struct directory *d, struct span name, struct span admin, struct span lang,
+                              struct directory_change *c, struct arena *mem, struct fail *f)
+{
+    char folded[LOGIN_NAME_DOMAIN];
+    struct directory_account *a;
+    size_t n = 0;
+
+    begin(c, DIRECTORY_DOMAIN_ADD);
+    if (login_name_new_domain(name, folded, &n, f) < 0 || good_lang(lang, f) < 0)
+        return -1;
+    c->domain = arena_copy(mem, span_of(folded, n));
+    c->lang = lang.n > 0 ? lang : SPAN("en");
+    if (directory_cache_domain(&d->cache, c->domain) != NULL)
+        return fail_perm(f, "5.1.2", "The domain is served here already.");
+    if (admin.n == 0)
+        return fail_perm(f, "5.1.1", "Each domain needs an admin account, for postmaster and abuse: name one.");
+    a = directory_cache_account(&d->cache, old_address(admin, mem));
+    if (a != NULL) {
+        c->account = a->id;
+        return 0;
+    }
+    c->new_account = true;
+    return new_address(d, admin, c->domain, &c->address, mem, f);
+}
+
+int directory_plan_account_add(struct directory *d, struct span address, struct span lang, struct directory_change *c,
+                               struct arena *mem, struct fail *f)
+{
+    begin(c, DIRECTORY_ACCOUNT_ADD);
+    c->lang = lang.n > 0 ? lang : SPAN("en");
+    c->new_account = true;
+    return good_lang(lang, f) < 0 ? -1 : new_address(d, address, SPAN_NONE, &c->address, mem, f);
+}
+
+static int find_account(struct directory *d, struct span address, struct directory_change *c, struct arena *mem,
+                        struct fail *f)
+{
+    struct directory_account *a;
+
+    c->address = old_address(address, mem);
+    a = directory_cache_account(&d->cache, c->address);
+    if (a == NULL)
+        return fail_perm(f, "5.1.1", "There is no account of that address.");
+    c->account = a->id;
+    return 0;
+}
+
+int directory_plan_password(struct directory *d, struct span address, struct directory_change *c, struct arena *mem,
+                            struct fail *f)
+{
+    begin(c, DIRECTORY_PASSWORD);
+    return find_account(d, address, c, mem, f);
+}
+
+int directory_plan_account_remove(struct directory *d, struct span address, struct directory_change *c,
+                                  struct arena *mem, struct fail *f)
+{
+    struct span key;
+    void *value;
+
+    begin(c, DIRECTORY_ACCOUNT_REMOVE);
+    if (find_account(d, address, c, mem, f) < 0)
+        return -1;
+    for (size_t at = 0; map_next(&d->cache.domains, &at, &key, &value);) {
+        const struct directory_domain *domain = value;
+        if (domain->admin != NULL && domain->admin->id == c->account)
+            return fail_perm(f, "5.7.0", "The account is the admin of %.60s, which must have one; it stays as long as "
+                             "the domain does.", domain->name);
+    }
+    return 0;
+}
+
+/* Checks one target of a new alias and adds its folded form. */
+static int add_target(struct directory *d, struct span raw, struct str *out, struct fail *f)
+{
+    char folded[LOGIN_NAME_MAX];
+    size_t at = 0, n = login_name_fold(raw, folded, &at);
+    struct span one = span_of(folded, n);
+
+    if (n == 0)
+        return fail_perm(f, "5.1.3", "%.*s is no address.", (int)MIN_OF(raw.n, (size_t)80), raw.p);
+    if (directory_cache_domain(&d->cache, span_from(one, at + 1)) == NULL)
+        return fail_perm(f, "5.1.2", "%.*s is not here: forwarding outside comes with the relay.",
+                         (int)MIN_OF(one.n, (size_t)80), one.p);
+    if (directory_cache_name(&d->cache, one) == NULL)
+        return fail_perm(f, "5.1.1", "%.*s does not exist: add it first.", (int)MIN_OF(one.n, (size_t)80), one.p);
+    if (out->n > 0)
+        str_addc(out, ' ');
+    str_add(out, one);
+    if (out->n > TARGETS_BYTES)
+        return fail_perm(f, "5.5.3", "An alias holds at most %d bytes of addresses.", TARGETS_BYTES);
+    return 0;
+}
+
+int directory_plan_alias_add(struct directory *d, struct span address, struct span targets, struct directory_change *c,
+                             struct arena *mem, struct fail *f)
+{
+    struct span rest = targets;
+    struct str out;
+    size_t n = 0;
+
+    begin(c, DIRECTORY_ALIAS_ADD);
+    if (new_address(d, address, SPAN_NONE, &c->address, mem, f) < 0)
+        return -1;
+    str_init(&out, mem);
+    while (rest.p != NULL) {
+        struct span one = span_split(&rest, ' ');
+        if (one.n == 0)
+            continue;
+        if (span_eq(old_address(one, mem), c->address))
+            return fail_perm(f, "5.4.6", "The alias would name itself.");
+        if (add_target(d, one, &out, f) < 0)
+            return -1;
+        n++;
+    }
+    if (n == 0)
+        return fail_perm(f, "5.1.1", "An alias needs at least one target.");
+    c->targets = str_span(&out);
+    if (directory_rcpt_loops(&d->cache, c->address, c->targets))
+        return fail_perm(f, "5.4.6", "The alias would run in a circle, or expand to more than %d steps or %d addresses.",
+                         (int)LIMIT(ALIAS_DEPTH), (int)LIMIT(ALIAS_TARGETS));
+    return 0;
+}
+
+int directory_plan_alias_remove(struct directory *d, struct span address, struct directory_change *c,
+                                struct arena *mem, struct fail *f)
+{
+    struct directory_name *name;
+
+    begin(c, DIRECTORY_ALIAS_REMOVE);
+    c->address = old_address(address, mem);
+    name = directory_cache_name(&d->cache, c->address);
+    if (name == NULL || name->targets == NULL)
+        return fail_perm(f, "5.1.1", "There is no alias of that address.");
+    return 0;
+}
+
+/* ---- write and apply ------------------------------------------------------------------------------------------------- */
+
+int directory_write(struct directory *d, struct directory_change *c, bool *broken, struct fail *f)
+{
+    return directory_db_write(d->db, c, broken, f);
+}
+
+void directory_apply(struct directory *d, const struct directory_change *c)
+{
+    struct directory_account *a;
+
+    if (c->new_account)
+        directory_cache_add_account(&d->cache, c->address, c->lang, c->account, false, c->now_s, &c->verifier);
+    switch (c->kind) {
+    case DIRECTORY_DOMAIN_ADD:
+        directory_cache_add_domain(&d->cache, c->domain, c->domain_id, c->account);
+        break;
+    case DIRECTORY_ACCOUNT_ADD:
+        break;
+    case DIRECTORY_PASSWORD:
+        a = directory_cache_account(&d->cache, c->address);
+        assert(a != NULL);
+        a->verifier = c->verifier;
+        break;
+    case DIRECTORY_ALIAS_ADD:
+        directory_cache_add_alias(&d->cache, c->address, c->targets);
+        break;
+    case DIRECTORY_ACCOUNT_REMOVE:
+    case DIRECTORY_ALIAS_REMOVE:
+        directory_cache_remove(&d->cache, c->address);
+        break;
+    }
+}
+
+/* ---- lists ------------------------------------------------------------------------------------------------------------ */
+
+int directory_list_domains(struct directory *d, struct msg_domain_list_r *out, struct arena *mem, struct fail *f)
+{
+    return directory_db_domains(d->db, out, mem, f);
+}
+
+int directory_list_accounts(struct directory *d, struct span after, struct msg_account_list_r *out, struct arena *mem,
+                            struct fail *f)
+{
+    return directory_db_accounts(d->db, old_address(after, mem), out, mem, f);
+}
+
+int directory_list_aliases(struct directory *d, struct span after, struct msg_alias_list_r *out, struct arena *mem,
+                           struct fail *f)
+{
+    return directory_db_aliases(d->db, old_address(after, mem), out, mem, f);
+}
+
+int directory_list_gone(struct directory *d, uint64_t **ids, size_t *n, struct arena *mem, struct fail *f)
+{
+    return directory_db_gone(d->db, ids, n, mem, f);
+}

@@ -1,0 +1,65 @@
+/* directory: domains, accounts and aliases: kept in directory.db, answered from memory.
+ *
+ * A change takes three steps, so that nothing blocks the loop: a plan (loop thread) checks it against the memory,
+ * directory_write (pool thread) makes it durable, directory_apply (loop thread) brings the memory in step. One change at
+ * a time, from plan to apply. What a plan points to lives in its mem or is borrowed from its arguments.
+ */
+#ifndef POSTEL_DIRECTORY_H
+#define POSTEL_DIRECTORY_H
+
+#include "login/directory_cache.h"
+
+enum directory_change_kind {
+    DIRECTORY_DOMAIN_ADD,
+    DIRECTORY_ACCOUNT_ADD,
+    DIRECTORY_PASSWORD,
+    DIRECTORY_ACCOUNT_REMOVE,
+    DIRECTORY_ALIAS_ADD,
+    DIRECTORY_ALIAS_REMOVE,
+};
+
+struct directory_change {
+    enum directory_change_kind kind;
+    struct span domain, address, targets, lang; /* folded, checked */
+    bool new_account;                   /* the caller puts its password's verifier here before directory_write */
+    struct password_verifier verifier;
+    uint64_t account;                   /* concerned; after the write also of the account made */
+    int64_t domain_id;                  /* likewise */
+    int64_t now_s;
+};
+
+struct directory;
+
+/* path: of directory.db. NULL and *f when it cannot be used. Files are made for their owner only. */
+struct directory *directory_open(const char *path, struct fail *f);
+void directory_close(struct directory *d);
+struct directory_cache *directory_memory(struct directory *d);
+struct span directory_secret(const struct directory *d); /* 32 bytes that never change, for password_fake */
+
+/* Plans. 0, or -1 with FAIL_PERM that says what to do instead. */
+int directory_plan_domain_add(struct directory *d, struct span name, struct span admin, struct span lang,
+                              struct directory_change *c, struct arena *mem, struct fail *f);
+int directory_plan_account_add(struct directory *d, struct span address, struct span lang, struct directory_change *c,
+                               struct arena *mem, struct fail *f);
+int directory_plan_password(struct directory *d, struct span address, struct directory_change *c, struct arena *mem,
+                            struct fail *f);
+int directory_plan_account_remove(struct directory *d, struct span address, struct directory_change *c,
+                                  struct arena *mem, struct fail *f);
+int directory_plan_alias_add(struct directory *d, struct span address, struct span targets, struct directory_change *c,
+                             struct arena *mem, struct fail *f);
+int directory_plan_alias_remove(struct directory *d, struct span address, struct directory_change *c,
+                                struct arena *mem, struct fail *f);
+
+int directory_write(struct directory *d, struct directory_change *c, bool *broken, struct fail *f);
+void directory_apply(struct directory *d, const struct directory_change *c);
+
+/* Lists, from the database; on the pool, not beside a change. At most 500 rows and what fits a frame; `after` as given by
+ * an earlier row; no row: that was all. */
+int directory_list_domains(struct directory *d, struct msg_domain_list_r *out, struct arena *mem, struct fail *f);
+int directory_list_accounts(struct directory *d, struct span after, struct msg_account_list_r *out, struct arena *mem,
+                            struct fail *f);
+int directory_list_aliases(struct directory *d, struct span after, struct msg_alias_list_r *out, struct arena *mem,
+                           struct fail *f);
+int directory_list_gone(struct directory *d, uint64_t **ids, size_t *n, struct arena *mem, struct fail *f);
+
+#endif
