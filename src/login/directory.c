@@ -41,6 +41,11 @@ void directory_close(struct directory *d)
     free(d);
 }
 
+void directory_checkpoint(struct directory *d)
+{
+    directory_db_checkpoint(d->db);
+}
+
 struct directory_cache *directory_memory(struct directory *d)
 {
     return &d->cache;
@@ -76,7 +81,7 @@ static int good_lang(struct span lang, struct fail *f)
 static int new_address(struct directory *d, struct span address, struct span own, struct span *out, struct arena *mem,
                        struct fail *f)
 {
-    char folded[LOGIN_NAME_MAX];
+    char folded[LOGIN_NAME_BYTES];
     size_t n = 0, at = 0;
     struct span domain;
 
@@ -94,7 +99,7 @@ static int new_address(struct directory *d, struct span address, struct span own
 /* Folds an address that is looked for. */
 static struct span old_address(struct span address, struct arena *mem)
 {
-    char folded[LOGIN_NAME_MAX];
+    char folded[LOGIN_NAME_BYTES];
     size_t at = 0, n = login_name_fold(address, folded, &at);
 
     return n == 0 ? SPAN_NONE : arena_copy(mem, span_of(folded, n));
@@ -175,7 +180,7 @@ int directory_plan_account_remove(struct directory *d, struct span address, stru
 /* Checks one target of a new alias and adds its folded form. */
 static int add_target(struct directory *d, struct span raw, struct str *out, struct fail *f)
 {
-    char folded[LOGIN_NAME_MAX];
+    char folded[LOGIN_NAME_BYTES];
     size_t at = 0, n = login_name_fold(raw, folded, &at);
     struct span one = span_of(folded, n);
 

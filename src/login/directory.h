@@ -33,6 +33,7 @@ struct directory;
 /* path: of directory.db. NULL and *f when it cannot be used. Files are made for their owner only. */
 struct directory *directory_open(const char *path, struct fail *f);
 void directory_close(struct directory *d);
+void directory_checkpoint(struct directory *d); /* the WAL into the database, at stop */
 struct directory_cache *directory_memory(struct directory *d);
 struct span directory_secret(const struct directory *d); /* 32 bytes that never change, for password_fake */
 

@@ -7,10 +7,11 @@
 #include <sqlite3.h>
 #include <stdarg.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
 #include "base/str.h"
 
-enum { PAGE_ROWS = 500, PAGE_BYTES = 200 * 1024 };
+enum { PAGE_ROWS = 500, PAGE_BYTES = 200 * 1024, GONE_S = 7 * 24 * 3600 };
 
 struct directory_db {
     sqlite3 *sql;
@@ -173,6 +174,7 @@ struct directory_db *directory_db_open(const char *path, struct fail *f)
     static const char *const pragmas[] = {
         "PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
         "PRAGMA foreign_keys = ON",        "PRAGMA trusted_schema = OFF", "PRAGMA secure_delete = ON",
+        "PRAGMA temp_store = MEMORY",
     };
     struct directory_db *db = base_alloc(sizeof *db);
     int rc = sqlite3_open_v2(path, &db->sql,
@@ -187,7 +189,7 @@ struct directory_db *directory_db_open(const char *path, struct fail *f)
     for (size_t i = 0; i < COUNT_OF(pragmas); i++)
         if (run(db, f, pragmas[i], "") < 0)
             goto out;
-    if (migrate(db, f) == 0)
+    if (migrate(db, f) == 0 && run(db, f, "DELETE FROM gone WHERE at_s < ?1", "i", clock_now_s() - GONE_S) == 0)
         return db;
 out:
     directory_db_close(db);
@@ -200,6 +202,11 @@ void directory_db_close(struct directory_db *db)
         return;
     sqlite3_close(db->sql);
     free(db);
+}
+
+void directory_db_checkpoint(struct directory_db *db)
+{
+    sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 /* ---- reading at start ------------------------------------------------------------------------------------------------- */

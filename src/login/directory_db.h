@@ -9,6 +9,7 @@ struct directory_db;
 /* Opens or makes `path` and brings its schema up to date. NULL and *f: damaged, made by a newer program, in use. */
 struct directory_db *directory_db_open(const char *path, struct fail *f);
 void directory_db_close(struct directory_db *db);
+void directory_db_checkpoint(struct directory_db *db);
 
 /* Reads everything into an empty cache. secret: 32 bytes, made with the database. */
 int directory_db_load(struct directory_db *db, struct directory_cache *c, unsigned char secret[32], struct fail *f);
@@ -21,7 +22,7 @@ int directory_db_accounts(struct directory_db *db, struct span after, struct msg
                           struct fail *f);
 int directory_db_aliases(struct directory_db *db, struct span after, struct msg_alias_list_r *out, struct arena *mem,
                          struct fail *f);
-/* Accounts that are gone, as ids: store is told again each time it starts, since a post may be lost. */
+/* Accounts removed in the last seven days, newest first: store is told again whenever it starts, since posts get lost. */
 int directory_db_gone(struct directory_db *db, uint64_t **ids, size_t *n, struct arena *mem, struct fail *f);
 
 #endif

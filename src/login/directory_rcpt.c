@@ -135,7 +135,7 @@ static uint32_t nobody(const struct directory_cache *c, struct span address)
 
 void directory_rcpt_check(struct directory_cache *c, struct span address, struct arena *mem, struct msg_rcpt_check_r *out)
 {
-    char folded[LOGIN_NAME_MAX];
+    char folded[LOGIN_NAME_BYTES];
     size_t at = 0, n = login_name_fold(address, folded, &at);
     struct directory_domain *domain;
     struct directory_account *a;

@@ -66,7 +66,7 @@ size_t login_name_fold_domain(struct span domain, char out[LOGIN_NAME_DOMAIN])
     return domain.n;
 }
 
-size_t login_name_fold(struct span address, char out[LOGIN_NAME_MAX], size_t *at)
+size_t login_name_fold(struct span address, char out[LOGIN_NAME_BYTES], size_t *at)
 {
     ptrdiff_t cut = span_rfind_char(address, '@');
     size_t l, d;
@@ -150,7 +150,7 @@ static bool good_local(struct span local)
     return precis_identifier(local);
 }
 
-int login_name_new(struct span address, char out[LOGIN_NAME_MAX], size_t *n, size_t *at, struct fail *f)
+int login_name_new(struct span address, char out[LOGIN_NAME_BYTES], size_t *n, size_t *at, struct fail *f)
 {
     ptrdiff_t cut = span_rfind_char(address, '@');
     size_t l, d;

@@ -55,7 +55,7 @@ int sasl_plain_parse(struct span in, struct sasl_plain *out)
 
 static bool same_name(struct span a, struct span b)
 {
-    char x[LOGIN_NAME_MAX], y[LOGIN_NAME_MAX];
+    char x[LOGIN_NAME_BYTES], y[LOGIN_NAME_BYTES];
     size_t at, n = login_name_fold(a, x, &at), m = login_name_fold(b, y, &at);
 
     return span_eq(a, b) || (n > 0 && span_eq(span_of(x, n), span_of(y, m)));

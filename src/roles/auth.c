@@ -1,0 +1,165 @@
+/* auth: the role that holds the directory, the passwords and the private keys. It calls nobody. */
+#include "roles/auth.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "login/directory_rcpt.h"
+#include "roles/roles.h"
+#include "run/config.h"
+#include "run/loop.h"
+#include "run/shared.h"
+
+enum { BUCKETS = 50000, REMEMBERED = 20000, DAY_MS = 24 * 3600 * 1000 };
+
+struct auth auth;
+static struct loop_timer daily;
+
+/* ---- calls that are answered at once ------------------------------------------------------------------------------- */
+
+static void rcpt_check(struct ipc_req *req)
+{
+    const struct msg_rcpt_check *in = req->in;
+    struct msg_rcpt_check_r out = {.generation = auth.directory_generation};
+
+    directory_rcpt_check(directory_memory(auth.directory), in->address, req->mem, &out);
+    ipc_reply(req, &out);
+}
+
+static void tls_chains(struct ipc_req *req)
+{
+    struct msg_tls_chains_r out = {.generation = auth.tls_generation};
+
+    key_chains(auth.keys, &out, req->mem);
+    ipc_reply(req, &out);
+}
+
+static void tls_sign(struct ipc_req *req)
+{
+    const struct msg_tls_sign *in = req->in;
+    unsigned char sig[256];
+    ptrdiff_t n = key_sign(auth.keys, in->key_id, in->digest, sig, sizeof sig);
+    struct msg_tls_sign_r out;
+    struct fail f;
+
+    if (n < 0) {
+        fail_perm(&f, "5.7.0", "No such key, or no digest.");
+        ipc_refuse(req, &f);
+        return;
+    }
+    out = (struct msg_tls_sign_r){.signature = span_of(sig, (size_t)n)};
+    ipc_reply(req, &out);
+}
+
+/* ---- channels -------------------------------------------------------------------------------------------------------- */
+
+static void peer_came(const struct ipc_peer *peer, struct ipc_chan *ch)
+{
+    struct msg_account_gone gone;
+
+    if (peer->kind != ROLE_STORE)
+        return;
+    for (size_t i = 0; i < auth.gone.n; i++) {
+        gone.account = auth.gone.v[i];
+        ipc_post_on(ch, MSG_ID_account_gone, &gone);
+    }
+    auth_login_tell_store(ch);
+}
+
+static void peer_went(struct ipc_peer peer, bool calls)
+{
+    if (ROLE_BIT(peer.kind) & ROLES_FRONT)
+        auth_login_end_front(peer.boot);
+}
+
+void auth_changed(void)
+{
+    auth.directory_generation++;
+    counter_add(COUNTER_DIRECTORY_GENERATION, 1);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------- */
+
+static int load_gone(struct fail *f)
+{
+    struct arena mem;
+    uint64_t *ids;
+    size_t n;
+    int rc;
+
+    arena_init(&mem);
+    rc = directory_list_gone(auth.directory, &ids, &n, &mem, f);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        *VEC_PUSH(&auth.gone) = ids[i];
+    arena_done(&mem);
+    return rc;
+}
+
+static int prepare(struct fail *f)
+{
+    auth.directory = directory_open("directory.db", f);
+    if (auth.directory == NULL || load_gone(f) < 0)
+        return -1;
+    auth.keys = key_open("keys", config_text(CONFIG_server_hostname), f);
+    return auth.keys != NULL ? 0 : -1;
+}
+
+static void daily_fire(struct loop_timer *t)
+{
+    key_warn(auth.keys);
+    loop_timer_set(t, clock_mono_ms() + DAY_MS);
+}
+
+static int begin(struct fail *f)
+{
+    auth.sasl = sasl_new(config_bool(CONFIG_server_cleartext_loopback));
+    auth.throttle = throttle_new(BUCKETS);
+    auth.remember = remember_new(REMEMBERED);
+    auth.sessions = login_session_table();
+    auth_admin_init();
+    /* What a front saved under a number of an earlier start must not look current. */
+    auth.directory_generation = rand_below(1ull << 48) + 1;
+    auth.tls_generation = rand_below(1ull << 48) + 1;
+    counter_add(COUNTER_DIRECTORY_GENERATION, (int64_t)auth.directory_generation);
+    counter_add(COUNTER_TLS_GENERATION, (int64_t)auth.tls_generation);
+    role_on_peer(peer_came);
+    ipc_on_close(peer_went);
+    loop_timer_init(&daily, daily_fire);
+    loop_timer_set(&daily, clock_mono_ms() + DAY_MS);
+    return 0;
+}
+
+static void stop(void)
+{
+    if (auth_admin_idle()) /* else a thread is in it; the next start finds all that was committed in the WAL */
+        directory_checkpoint(auth.directory);
+    role_stopped();
+}
+
+static const struct ipc_handler handlers[] = {
+    {.id = MSG_ID_rcpt_check, .call = rcpt_check},
+    {.id = MSG_ID_sasl, .call = auth_login_sasl, .coro = true},
+    {.id = MSG_ID_logout, .post = auth_login_logout},
+    {.id = MSG_ID_tls_chains, .call = tls_chains},
+    {.id = MSG_ID_tls_sign, .call = tls_sign},
+    {.id = MSG_ID_domain_add, .call = auth_admin_domain_add, .coro = true},
+    {.id = MSG_ID_domain_list, .call = auth_admin_domain_list, .coro = true},
+    {.id = MSG_ID_account_add, .call = auth_admin_account_add, .coro = true},
+    {.id = MSG_ID_account_list, .call = auth_admin_account_list, .coro = true},
+    {.id = MSG_ID_account_passwd, .call = auth_admin_account_passwd, .coro = true},
+    {.id = MSG_ID_account_remove, .call = auth_admin_account_remove, .coro = true},
+    {.id = MSG_ID_alias_add, .call = auth_admin_alias_add, .coro = true},
+    {.id = MSG_ID_alias_list, .call = auth_admin_alias_list, .coro = true},
+    {.id = MSG_ID_alias_remove, .call = auth_admin_alias_remove, .coro = true},
+};
+
+const struct role_def auth_role = {
+    .kind = ROLE_AUTH,
+    .dir = "auth",
+    .threads = 2,
+    .prepare = prepare,
+    .begin = begin,
+    .stop = stop,
+    .handlers = handlers,
+    .n_handlers = COUNT_OF(handlers),
+};

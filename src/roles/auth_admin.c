@@ -1,0 +1,261 @@
+/* auth_admin: the command line's changes to the directory, one at a time: plan, write on the pool, apply. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "roles/auth.h"
+#include "run/role.h"
+#include "run/work.h"
+
+static struct waitq turn;
+static bool taken;
+
+void auth_admin_init(void)
+{
+    waitq_init(&turn);
+}
+
+bool auth_admin_idle(void)
+{
+    return !taken;
+}
+
+static WAITS int begin(struct fail *f)
+{
+    int64_t until_ms = clock_mono_ms() + 30000;
+
+    while (taken)
+        if (waitq_wait(&turn, until_ms) != WAIT_OK)
+            return fail_temp(f, "4.3.2", "The directory is busy with another change: try again.");
+    taken = true;
+    return 0;
+}
+
+static void end(void)
+{
+    taken = false;
+    waitq_wake_one(&turn);
+}
+
+/* ---- changes --------------------------------------------------------------------------------------------------------- */
+
+struct change_job {
+    struct directory_change change;
+    struct span password;   /* for an account made, or its new one */
+    int rc;
+    bool broken;
+    struct fail fail;
+};
+
+static void change_run(void *arg)
+{
+    struct change_job *job = arg;
+    struct password p;
+
+    job->rc = 0;
+    if (job->change.new_account || job->change.kind == DIRECTORY_PASSWORD) {
+        job->rc = password_prepare(&p, job->password, &job->fail);
+        if (job->rc == 0)
+            job->rc = password_make(&job->change.verifier, &p, &job->fail);
+        password_wipe(&p);
+    }
+    if (job->rc == 0)
+        job->rc = directory_write(auth.directory, &job->change, &job->broken, &job->fail);
+}
+
+static WAITS int change(struct change_job *job, struct fail *f)
+{
+    struct directory_change *c = &job->change;
+
+    work_run(change_run, job);
+    if (job->broken)
+        role_fatal(&job->fail);
+    if (job->rc < 0) {
+        *f = job->fail;
+        return -1;
+    }
+    directory_apply(auth.directory, c);
+    auth_changed();
+    if (c->kind == DIRECTORY_PASSWORD || c->kind == DIRECTORY_ACCOUNT_REMOVE)
+        auth_login_end_account(c->account);
+    if (c->kind == DIRECTORY_ACCOUNT_REMOVE) {
+        struct msg_account_gone gone = {.account = c->account};
+        *VEC_PUSH(&auth.gone) = c->account;
+        ipc_post_to(ROLE_STORE, MSG_ID_account_gone, &gone);
+    }
+    LOG(LOG_INFO, "auth.change", L_INT("kind", c->kind), L_SPAN("domain", c->domain), L_SPAN("address", c->address),
+        L_INT("account", (int64_t)c->account));
+    return 0;
+}
+
+/* Ends the turn and answers: rc 0 with out, -1 with f. */
+static void answer(struct ipc_req *req, int rc, const void *out, const struct fail *f)
+{
+    end();
+    if (rc == 0)
+        ipc_reply(req, out);
+    else
+        ipc_refuse(req, f);
+}
+
+/* Waits for the turn, or refuses the request and returns false. */
+static WAITS bool my_turn(struct ipc_req *req)
+{
+    struct fail f;
+
+    if (begin(&f) == 0)
+        return true;
+    ipc_refuse(req, &f);
+    return false;
+}
+
+WAITS void auth_admin_domain_add(struct ipc_req *req)
+{
+    const struct msg_domain_add *in = req->in;
+    struct change_job job = {.password = in->password};
+    struct msg_domain_add_r out = {0};
+    struct fail f;
+    int rc;
+
+    if (!my_turn(req))
+        return;
+    rc = directory_plan_domain_add(auth.directory, in->name, in->admin, in->lang, &job.change, req->mem, &f);
+    if (rc == 0)
+        rc = change(&job, &f);
+    out.account_made = job.change.new_account;
+    password_wipe_span(in->password);
+    answer(req, rc, &out, &f);
+}
+
+WAITS void auth_admin_account_add(struct ipc_req *req)
+{
+    const struct msg_account_add *in = req->in;
+    struct change_job job = {.password = in->password};
+    struct msg_account_add_r out = {0};
+    struct fail f;
+    int rc;
+
+    if (!my_turn(req))
+        return;
+    rc = directory_plan_account_add(auth.directory, in->address, in->lang, &job.change, req->mem, &f);
+    if (rc == 0)
+        rc = change(&job, &f);
+    out.account = job.change.account;
+    password_wipe_span(in->password);
+    answer(req, rc, &out, &f);
+}
+
+WAITS void auth_admin_account_passwd(struct ipc_req *req)
+{
+    const struct msg_account_passwd *in = req->in;
+    struct change_job job = {.password = in->password};
+    struct msg_account_passwd_r out = {};
+    struct fail f;
+    int rc;
+
+    if (!my_turn(req))
+        return;
+    rc = directory_plan_password(auth.directory, in->address, &job.change, req->mem, &f);
+    if (rc == 0)
+        rc = change(&job, &f);
+    password_wipe_span(in->password);
+    answer(req, rc, &out, &f);
+}
+
+WAITS void auth_admin_account_remove(struct ipc_req *req)
+{
+    const struct msg_account_remove *in = req->in;
+    struct msg_account_remove_r out = {};
+    struct change_job job = {0};
+    struct fail f;
+    int rc;
+
+    if (!my_turn(req))
+        return;
+    rc = directory_plan_account_remove(auth.directory, in->address, &job.change, req->mem, &f);
+    if (rc == 0)
+        rc = change(&job, &f);
+    answer(req, rc, &out, &f);
+}
+
+WAITS void auth_admin_alias_add(struct ipc_req *req)
+{
+    const struct msg_alias_add *in = req->in;
+    struct msg_alias_add_r out = {};
+    struct change_job job = {0};
+    struct fail f;
+    int rc;
+
+    if (!my_turn(req))
+        return;
+    rc = directory_plan_alias_add(auth.directory, in->address, in->targets, &job.change, req->mem, &f);
+    if (rc == 0)
+        rc = change(&job, &f);
+    answer(req, rc, &out, &f);
+}
+
+WAITS void auth_admin_alias_remove(struct ipc_req *req)
+{
+    const struct msg_alias_remove *in = req->in;
+    struct msg_alias_remove_r out = {};
+    struct change_job job = {0};
+    struct fail f;
+    int rc;
+
+    if (!my_turn(req))
+        return;
+    rc = directory_plan_alias_remove(auth.directory, in->address, &job.change, req->mem, &f);
+    if (rc == 0)
+        rc = change(&job, &f);
+    answer(req, rc, &out, &f);
+}
+
+/* ---- lists ------------------------------------------------------------------------------------------------------------- */
+
+struct list_job {
+    enum msg_id id;
+    struct span after;
+    union {
+        struct msg_domain_list_r domains;
+        struct msg_account_list_r accounts;
+        struct msg_alias_list_r aliases;
+    } out;
+    struct arena *mem;
+    int rc;
+    struct fail fail;
+};
+
+static void list_run(void *arg)
+{
+    struct list_job *job = arg;
+
+    if (job->id == MSG_ID_domain_list)
+        job->rc = directory_list_domains(auth.directory, &job->out.domains, job->mem, &job->fail);
+    else if (job->id == MSG_ID_account_list)
+        job->rc = directory_list_accounts(auth.directory, job->after, &job->out.accounts, job->mem, &job->fail);
+    else
+        job->rc = directory_list_aliases(auth.directory, job->after, &job->out.aliases, job->mem, &job->fail);
+}
+
+static WAITS void list(struct ipc_req *req, struct span after)
+{
+    struct list_job job = {.id = req->id, .after = after, .mem = req->mem};
+
+    if (!my_turn(req))
+        return;
+    work_run(list_run, &job);
+    answer(req, job.rc, &job.out, &job.fail);
+}
+
+WAITS void auth_admin_domain_list(struct ipc_req *req)
+{
+    list(req, SPAN_NONE);
+}
+
+WAITS void auth_admin_account_list(struct ipc_req *req)
+{
+    list(req, ((const struct msg_account_list *)req->in)->after);
+}
+
+WAITS void auth_admin_alias_list(struct ipc_req *req)
+{
+    list(req, ((const struct msg_alias_list *)req->in)->after);
+}

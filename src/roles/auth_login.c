@@ -1,0 +1,207 @@
+/* auth_login: SASL steps, password checks, and the sessions that come of them. */
+#include <arpa/inet.h>
+#include <openssl/crypto.h>
+
+#include "base/log.h"
+#include "login/login_name.h"
+#include "roles/auth.h"
+#include "run/service.h"
+#include "run/shared.h"
+#include "run/work.h"
+
+/* ---- sessions -------------------------------------------------------------------------------------------------------- */
+
+static void post_end(const struct login_session *s, void *arg)
+{
+    struct msg_session_end end = {.handle = span_of(s->handle, LOGIN_HANDLE)};
+
+    ipc_post_to(ROLE_STORE, MSG_ID_session_end, &end);
+}
+
+static struct msg_session_add add_of(const struct login_session *s)
+{
+    return (struct msg_session_add){.handle = span_of(s->handle, LOGIN_HANDLE),
+                                    .account = s->account,
+                                    .front_boot = s->front_boot,
+                                    .service = s->service,
+                                    .lang = span_z(s->lang)};
+}
+
+static void tell(const struct login_session *s, void *arg)
+{
+    struct msg_session_add add = add_of(s);
+
+    ipc_post_on(arg, MSG_ID_session_add, &add);
+}
+
+void auth_login_tell_store(struct ipc_chan *store)
+{
+    login_session_each(auth.sessions, tell, store);
+}
+
+void auth_login_end_account(uint64_t account)
+{
+    remember_drop(auth.remember, account);
+    login_session_end_all(auth.sessions, account, 0, post_end, NULL);
+}
+
+void auth_login_end_front(uint64_t boot)
+{
+    login_session_end_all(auth.sessions, 0, boot, post_end, NULL);
+}
+
+void auth_login_logout(const struct ipc_peer *peer, const void *in)
+{
+    const struct msg_logout *logout = in;
+
+    login_session_end(auth.sessions, logout->handle, peer->boot, post_end, NULL);
+}
+
+/* ---- the password ------------------------------------------------------------------------------------------------------ */
+
+struct check_job {
+    struct password_verifier verifier;
+    struct password password;
+    bool right;
+};
+
+static void check_run(void *arg)
+{
+    struct check_job *job = arg;
+
+    job->right = password_check(&job->verifier, &job->password);
+}
+
+static struct directory_account *find(struct span name)
+{
+    return directory_cache_account(directory_memory(auth.directory), name);
+}
+
+/* Whether the password is right, computed if need be. Unknown and disabled accounts cost the same as a wrong password
+ * (SEC-13). The account is looked up again afterwards: meanwhile it may have changed or gone. */
+static WAITS struct directory_account *check(struct span name, struct check_job *job)
+{
+    struct directory_account *a = find(name);
+    uint64_t id = a != NULL ? a->id : 0;
+    bool right = a != NULL && remember_check(auth.remember, id, &job->password), computed = !right;
+
+    if (a != NULL)
+        job->verifier = a->verifier;
+    else
+        password_fake(&job->verifier, directory_secret(auth.directory), name);
+    if (computed) {
+        counter_add(COUNTER_PASSWORD_CHECKS, 1);
+        work_run(check_run, job);
+        right = job->right;
+        a = find(name);
+    }
+    if (!right || a == NULL || a->id != id || a->disabled ||
+        memcmp(a->verifier.stored_key, job->verifier.stored_key, PASSWORD_KEY) != 0)
+        return NULL;
+    if (computed)
+        remember_put(auth.remember, id, &job->password);
+    return a;
+}
+
+static void log_login(struct span name, const struct msg_sasl *in, const char *result)
+{
+    char ip[INET6_ADDRSTRLEN] = "";
+    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    bool v4 = memcmp(in->ip.p, mapped, sizeof mapped) == 0;
+
+    inet_ntop(v4 ? AF_INET : AF_INET6, in->ip.p + (v4 ? 12 : 0), ip, sizeof ip);
+    LOG(LOG_INFO, "auth.login", L_SPAN("account", name), L_Z("service", service_table[in->service].name), L_Z("ip", ip),
+        L_Z("result", result));
+}
+
+static void answer_bad(struct span name, const struct msg_sasl *in, uint32_t wait_ms, struct msg_sasl_r *out)
+{
+    out->state = SASL_BAD;
+    out->wait_ms = wait_ms;
+    counter_add(COUNTER_LOGINS_FAILED, 1);
+    log_login(name, in, "bad");
+}
+
+static void answer_busy(struct span name, const struct msg_sasl *in, uint32_t wait_ms, struct msg_sasl_r *out)
+{
+    out->state = SASL_BUSY;
+    out->wait_ms = wait_ms;
+    counter_add(COUNTER_LOGINS_FAILED, 1);
+    log_login(name, in, "busy");
+}
+
+static void answer_ok(struct ipc_req *req, struct directory_account *a, const struct msg_sasl *in, struct msg_sasl_r *out)
+{
+    const struct login_session *s =
+        login_session_add(auth.sessions, a->id, req->peer.boot, in->service, span_z(a->lang));
+    struct msg_session_add add;
+
+    if (s == NULL) {
+        answer_busy(span_z(a->address), in, 1000, out);
+        return;
+    }
+    add = add_of(s);
+    /* Store must hear of the handle before the front can use it. With store down: it is told when it is back. */
+    ipc_post_to(ROLE_STORE, MSG_ID_session_add, &add);
+    ipc_flush();
+    out->state = SASL_OK;
+    out->handle = arena_copy(req->mem, span_of(s->handle, LOGIN_HANDLE));
+    out->account = a->id;
+    out->address = span_z(a->address);
+    out->lang = span_z(a->lang);
+    counter_add(COUNTER_LOGINS, 1);
+    log_login(span_z(a->address), in, "ok");
+}
+
+static WAITS void try_password(struct ipc_req *req, const struct sasl_step *step, struct msg_sasl_r *out)
+{
+    const struct msg_sasl *in = req->in;
+    char folded[LOGIN_NAME_BYTES];
+    size_t at = 0, n = login_name_fold(step->name, folded, &at);
+    struct span name = n > 0 ? span_of(folded, n) : step->name;
+    struct directory_account *a;
+    struct throttle_check ticket;
+    struct check_job *job;
+    uint32_t wait_ms = 0;
+
+    if (!throttle_begin(auth.throttle, name, (const unsigned char *)in->ip.p, &ticket, &wait_ms)) {
+        answer_busy(name, in, wait_ms, out);
+        return;
+    }
+    job = base_alloc(sizeof *job);
+    /* RFC 4616 2: what cannot be prepared is no password; that it fails tells nothing about the account */
+    a = password_prepare(&job->password, step->password, NULL) == 0 ? check(name, job) : NULL;
+    OPENSSL_cleanse(job, sizeof *job);
+    free(job);
+    wait_ms = throttle_end(auth.throttle, &ticket, a != NULL);
+    if (a == NULL)
+        answer_bad(name, in, wait_ms, out);
+    else if (req->chan != NULL)
+        answer_ok(req, a, in, out);
+    else
+        out->state = SASL_BUSY; /* the front is gone: nobody is there to have a session */
+}
+
+WAITS void auth_login_sasl(struct ipc_req *req)
+{
+    const struct msg_sasl *in = req->in;
+    struct msg_sasl_r out = {0};
+    struct sasl_step step;
+    struct fail f;
+
+    if (in->ip.n != 16 || in->service >= SERVICE_COUNT) {
+        fail_perm(&f, "5.5.4", "Not an address, or not a service.");
+        ipc_refuse(req, &f);
+        return;
+    }
+    sasl_step(auth.sasl, in, req->peer.boot, &step);
+    if (step.check) {
+        try_password(req, &step, &out);
+    } else {
+        out.state = step.state;
+        out.dialog = step.dialog;
+        out.challenge = step.challenge;
+    }
+    password_wipe_span(in->response);
+    ipc_reply(req, &out);
+}
