@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 
 #include "base/limits.h"
+#include "base/str.h"
 #include "login/directory.h"
 #include "login/directory_rcpt.h"
 #include "login/login_name.h"

@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
