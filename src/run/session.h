@@ -1,0 +1,20 @@
+/* session: what a protocol session and the front that runs it tell each other. */
+#ifndef POSTEL_SESSION_H
+#define POSTEL_SESSION_H
+
+#include "run/conn.h"
+#include "run/service.h"
+
+struct session_env { /* the front owns it; it outlives the session */
+    enum service_id service;
+    struct tls_service *tls; /* for STARTTLS and STLS; NULL: none */
+    bool idle;   /* the session's: it waits for a command; the front may cancel it at a stop, it then takes its leave */
+    bool stop;   /* the front's: finish the command, then take leave */
+    bool linger; /* the session's: the peer may still be sending: read that away before the close, as a reset would take
+                  * our last reply with it */
+};
+
+/* Runs a whole dialogue on c, which stays the caller's, in a coroutine of its own. */
+typedef void session_fn(struct conn *c, struct session_env *env);
+
+#endif
