@@ -1,0 +1,70 @@
+/* A gate in front of scan: many messages at a time, or one alone. When scan dies, everything that was in it is suspect;
+ * alone, only the guilty one brings it down a second time, and that one is refused (SEC-25). */
+#include "smtp/smtp_in_scan.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+static struct {
+    bool made;
+    unsigned inside;  /* messages in scan now */
+    unsigned waiting; /* that want to be alone there: nobody else enters before them */
+    bool alone;
+    struct waitq q;
+} gate;
+
+static WAITS int enter(bool alone, int64_t deadline_ms, struct fail *f)
+{
+    if (!gate.made)
+        waitq_init(&gate.q);
+    gate.made = true;
+    gate.waiting += alone;
+    int r = 0;
+    while (r == 0 && (gate.alone || (alone ? gate.inside > 0 : gate.waiting > 0)))
+        r = waitq_wait(&gate.q, deadline_ms);
+    gate.waiting -= alone;
+    if (r != 0) {
+        waitq_wake_all(&gate.q);
+        return fail_temp(f, "4.3.0", "Messages cannot be read now");
+    }
+    gate.inside++;
+    gate.alone = alone;
+    return 0;
+}
+
+static void leave(void)
+{
+    gate.inside--;
+    gate.alone = false;
+    waitq_wake_all(&gate.q);
+}
+
+static WAITS int attempt(bool alone, struct msg_summarize *in, struct msg_summarize_r *out, struct arena *mem,
+                         struct fail *f, bool *broken)
+{
+    int64_t wait_ms = LIMIT(SCAN_CALL_S) * 1000;
+    *broken = false;
+    if (enter(alone, clock_mono_ms() + wait_ms, f) < 0)
+        return -1;
+    in->flags = alone ? 1 : 0;
+    int r = ipc_call(ROLE_SCAN, MSG_ID_summarize, in, out, mem, wait_ms, f, broken);
+    leave();
+    return r;
+}
+
+WAITS int smtp_in_scan_summarize(struct msg_summarize *in, struct msg_summarize_r *out, struct span trace,
+                                 struct arena *mem, struct fail *f)
+{
+    bool broken;
+    if (attempt(false, in, out, mem, f, &broken) == 0)
+        return 0;
+    if (!broken)
+        return fail_temp(f, "4.3.0", "Messages cannot be read now");
+    LOG(LOG_WARN, "smtp.suspect", L_ID(trace), L_INT("size", (int64_t)in->size));
+    if (attempt(true, in, out, mem, f, &broken) == 0)
+        return 0;
+    if (broken)
+        LOG(LOG_ERROR, "smtp.poison", L_ID(trace), L_INT("size", (int64_t)in->size));
+    return fail_temp(f, "4.3.0", broken ? "The message cannot be read" : "Messages cannot be read now");
+}

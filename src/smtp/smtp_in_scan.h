@@ -1,0 +1,11 @@
+/* smtp_in_scan: has scan read a message; one that brings scan down is tried once more alone (DESIGN, Between roles 4). */
+#ifndef POSTEL_SMTP_IN_SCAN_H
+#define POSTEL_SMTP_IN_SCAN_H
+
+#include "run/ipc.h"
+
+/* 0, or -1 with *f (always FAIL_TEMP). trace: for the log. out: lives in mem. */
+WAITS int smtp_in_scan_summarize(struct msg_summarize *in, struct msg_summarize_r *out, struct span trace,
+                                 struct arena *mem, struct fail *f);
+
+#endif
