@@ -30,6 +30,7 @@
     X(POP3_LINE, 255, 255, 12288, "octets", "a command line; RFC 2449 4")                                              \
     X(POP3_LOGIN_S, 60, 5, 3600, "seconds", "for the whole login")                                                     \
     X(POP3_IDLE_S, 600, 600, 86400, "seconds", "autologout; RFC 1939 3 wants at least 10 minutes")                     \
+    X(POP3_ERRORS, 20, 2, 1000, "errors", "in a row before the connection is closed")                                  \
     X(SASL_LINE, 12288, 12288, 65536, "octets", "RFC 4954 4")                                                          \
     X(PASSWORD_BYTES, 1024, 64, 4096, "bytes", "a password")                                                           \
     X(PASSWORD_ITERATIONS, 100000, 4096, 10000000, "rounds", "of PBKDF2 for newly set passwords")                      \

@@ -1,0 +1,123 @@
+/* RETR and TOP: a message to the client, window by window. */
+#include "pop3/pop3_grammar.h"
+#include "pop3/pop3_list.h"
+
+/* What may be held of messages that nobody asked for yet (SEC-07): bytes of one, and sessions of this front at once, as
+ * an answer that waits holds the block that it came in. */
+enum { AHEAD_BYTES = 16384, AHEAD_SESSIONS = 32 };
+static unsigned ahead;
+
+struct sending {
+    struct pop3_stuff stuff;
+    struct pop3_top top;
+    bool cut;   /* TOP */
+    bool ended; /* all that TOP wants is out */
+    char last;  /* byte that was sent */
+};
+
+static WAITS int send_window(struct pop3 *s, struct sending *w, struct span data)
+{
+    if (w->cut) {
+        size_t n = pop3_grammar_top(&w->top, data);
+        w->ended = n < data.n || (w->top.body && w->top.left == 0);
+        data.n = n;
+    }
+    if (data.n > 0)
+        w->last = data.p[data.n - 1];
+    while (data.n > 0) {
+        struct span out;
+        size_t n = pop3_grammar_stuff(&w->stuff, data, &out);
+        int r = conn_write(s->c, out);
+        if (r != 0)
+            return r;
+        data = span_from(data, n);
+    }
+    return 0;
+}
+
+/* Fetches and sends the rest. Once +OK is out there is no way to say -ERR: the connection ends instead. */
+static WAITS int send_rest(struct pop3 *s, struct pop3_read *read, struct sending *w, struct span data)
+{
+    struct fail f;
+    int r = 0;
+    while (r == 0 && data.n > 0) {
+        r = send_window(s, w, data);
+        if (r != 0 || w->ended)
+            break;
+        arena_done(&s->cmd);
+        if (pop3_read_next(read, &s->drop, &data, &s->cmd, &f) < 0)
+            return WAIT_CLOSED;
+    }
+    return r != 0 ? r : conn_writez(s->c, w->last == '\n' || w->last == 0 ? ".\r\n" : "\r\n.\r\n");
+}
+
+void pop3_retr_forget(struct pop3 *s)
+{
+    ahead -= s->ahead.n_flying > 0;
+    pop3_read_stop(&s->ahead);
+}
+
+/* Takes what was read ahead when it is this message, else begins. */
+static WAITS int begin(struct pop3 *s, struct pop3_read *read, const struct pop3_item *item, unsigned depth, struct fail *f)
+{
+    if (s->ahead.eid == item->eid && s->ahead.n_flying > 0) {
+        *read = s->ahead;
+        s->ahead = (struct pop3_read){0};
+        ahead--;
+        return 0;
+    }
+    pop3_retr_forget(s);
+    return pop3_read_start(read, &s->drop, item, depth, f);
+}
+
+static WAITS void look_ahead(struct pop3 *s, size_t next)
+{
+    struct fail f;
+    const struct pop3_item *item = next < s->drop.items.n ? &s->drop.items.v[next] : NULL;
+    if (item == NULL || item->deleted || item->size > AHEAD_BYTES || ahead >= AHEAD_SESSIONS || s->ahead.n_flying > 0)
+        return;
+    if (pop3_read_start(&s->ahead, &s->drop, item, 1, &f) == 0)
+        ahead++;
+}
+
+static WAITS int send_message(struct pop3 *s, size_t at, struct sending *w)
+{
+    struct pop3_read read = {0};
+    struct span data;
+    struct fail f = {0};
+    int r;
+    if (begin(s, &read, &s->drop.items.v[at], w->cut ? 1 : POP3_READ_FLYING, &f) < 0 ||
+        pop3_read_next(&read, &s->drop, &data, &s->cmd, &f) < 0) {
+        /* another session removed it, or store does not answer */
+        r = f.kind == FAIL_PERM ? pop3_session_err(s, "The message is gone")
+                                : pop3_session_err(s, "[SYS/TEMP] The message cannot be read now");
+    } else {
+        if (!w->cut)
+            look_ahead(s, at + 1);
+        r = w->cut ? pop3_session_ok(s, "Top") : pop3_session_ok(s, "%u octets", (unsigned)s->drop.items.v[at].size);
+        if (r == 0)
+            r = send_rest(s, &read, w, data);
+    }
+    pop3_read_stop(&read);
+    return r;
+}
+
+WAITS int pop3_retr_retr(struct pop3 *s, struct span args)
+{
+    struct pop3_item *item = pop3_list_item(s, &args);
+    if (item == NULL || args.n > 0)
+        return pop3_session_err(s, "No such message");
+    struct sending w = {0};
+    return send_message(s, (size_t)(item - s->drop.items.v), &w);
+}
+
+WAITS int pop3_retr_top(struct pop3 *s, struct span args)
+{
+    struct pop3_item *item = pop3_list_item(s, &args);
+    struct sending w = {.cut = true};
+    if (item == NULL)
+        return pop3_session_err(s, "No such message");
+    if (pop3_grammar_number(&args, &w.top.left) < 0 || args.n > 0)
+        return pop3_session_err(s, "How many lines?");
+    return send_message(s, (size_t)(item - s->drop.items.v), &w);
+}

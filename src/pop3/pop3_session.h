@@ -1,0 +1,49 @@
+/* pop3_session: what the files of one POP3 session share: its state and its answers (RFC 1939). */
+#ifndef POSTEL_POP3_SESSION_H
+#define POSTEL_POP3_SESSION_H
+
+#include "base/clock.h"
+#include "pop3/pop3_drop.h"
+#include "pop3/pop3_read.h"
+#include "run/session.h"
+
+enum pop3_state { /* bits, so that a row can allow several */
+    POP3_AUTHORIZATION = 1,
+    POP3_NAMED = 2, /* still AUTHORIZATION, USER was given */
+    POP3_TRANSACTION = 4,
+    POP3_ANY = 7,
+};
+
+struct pop3 {
+    struct conn *c;
+    struct session_env *env;
+    enum pop3_state state;
+    bool closing;
+    unsigned errors;        /* in a row */
+    int64_t login_until_ms; /* for all of AUTHORIZATION */
+    char trace[13];
+    struct arena cmd;       /* emptied behind every command */
+    struct arena user_mem;
+    struct span user;       /* lives in user_mem */
+    struct pop3_drop drop;  /* in TRANSACTION */
+    struct pop3_read ahead; /* the message that a client reading in order wants next */
+};
+
+/* The dialogue from greeting to close; session_fn. */
+WAITS void pop3_session_run(struct conn *c, struct session_env *env);
+
+/* ---- for the commands ---- */
+
+WAITS int pop3_session_ok(struct pop3 *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* "-ERR text"; a response code in brackets stands at its start (RFC 2449 8). */
+WAITS int pop3_session_err(struct pop3 *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* args: behind the verb. 0, or WAIT_* when the connection is over. */
+typedef int pop3_command(struct pop3 *s, struct span args);
+pop3_command pop3_login_user, pop3_login_pass; /* pop3_login.c */
+bool pop3_login_allowed(const struct pop3 *s);  /* USER and PASS may be sent here (SEC-13); in pop3_login.c */
+pop3_command pop3_list_stat, pop3_list_list, pop3_list_uidl, pop3_list_dele, pop3_list_rset; /* pop3_list.c */
+pop3_command pop3_retr_retr, pop3_retr_top; /* pop3_retr.c */
+void pop3_retr_forget(struct pop3 *s);      /* what was read ahead */
+
+#endif
