@@ -1,0 +1,160 @@
+/* A front: accepts, counts, starts a coroutine per connection, and at the end lets every session finish its command. */
+#include "roles/front.h"
+
+#include <sys/socket.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "roles/front_ip.h"
+#include "roles/front_tls.h"
+#include "run/loop.h"
+#include "run/shared.h"
+
+enum { LINGER_QUIET_MS = 1500, LINGER_MS = 60000, LINGER_BYTES = 64 * 1024 * 1024, STOP_MARGIN_MS = 500 };
+
+struct session {
+    struct list node;
+    struct coro *coro;
+    const struct front_service *service;
+    int fd;
+    struct conn_addr peer, local;
+    struct session_env env;
+};
+
+static const struct front_service *by_id[SERVICE_COUNT];
+static struct list sessions;
+static int64_t n_sessions;
+static bool stopping;
+
+/* ---- one session ----------------------------------------------------------------------------------------------------- */
+
+/* Reads away what a peer still sends, so that it gets our last reply and not a reset; bounded in every way. */
+static WAITS void linger(struct conn *c)
+{
+    int64_t until = clock_mono_ms() + LINGER_MS;
+    size_t bytes = 0;
+    conn_limit(c, LINGER_QUIET_MS);
+    while (!conn_dead(c) && bytes < LINGER_BYTES && clock_mono_ms() < until) {
+        size_t n = conn_input(c).n;
+        bytes += n;
+        conn_consume(c, n);
+        if (conn_fill(c) != 0)
+            break;
+    }
+}
+
+static WAITS void run(struct session *s, struct conn *c)
+{
+    if (service_table[s->service->id].tls) {
+        s->env.idle = true;
+        conn_limit(c, LIMIT(TLS_HANDSHAKE_S) * 1000);
+        bool ok = front_tls_wait(s->service->id) && conn_tls_start(c, s->env.tls) == 0;
+        s->env.idle = false;
+        if (!ok)
+            return;
+    }
+    s->service->run(c, &s->env);
+    s->env.idle = true;
+    if (s->env.linger && !s->env.stop)
+        linger(c);
+}
+
+static void forget(struct session *s)
+{
+    list_remove(&s->node);
+    front_ip_leave(&s->peer);
+    n_sessions--;
+    counter_add(COUNTER_SESSIONS, -1);
+    free(s);
+    if (stopping && n_sessions == 0)
+        role_stopped();
+}
+
+static WAITS void session_main(void *arg)
+{
+    struct session *s = arg;
+    struct conn *c = conn_new(s->fd, &s->peer, &s->local);
+    run(s, c);
+    conn_free(c);
+    forget(s);
+}
+
+/* ---- arrival --------------------------------------------------------------------------------------------------------- */
+
+static void refuse(const struct front_service *service, int fd, const struct conn_addr *peer)
+{
+    counter_add(COUNTER_REFUSED, 1);
+    LOG(LOG_WARN, "front.refused", L_Z("service", service_table[service->id].name), L_Z("ip", peer->text));
+    if (!service_table[service->id].tls) {
+        ssize_t sent = send(fd, service->busy, strlen(service->busy), MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)sent; /* a new connection has room for a line; if not, so be it */
+    }
+    close(fd);
+}
+
+void front_accepted(enum service_id id, int fd, const struct conn_addr *peer, const struct conn_addr *local)
+{
+    const struct front_service *service = by_id[id];
+    if (stopping || service == NULL) {
+        close(fd);
+        return;
+    }
+    if (n_sessions >= LIMIT(SESSIONS) || !front_ip_enter(peer)) {
+        refuse(service, fd, peer);
+        return;
+    }
+    struct session *s = base_alloc(sizeof *s);
+    *s = (struct session){.service = service, .fd = fd, .peer = *peer, .local = *local,
+                          .env = {.service = id, .tls = front_tls_of(id)}};
+    s->coro = coro_start(session_main, s);
+    if (s->coro == NULL) {
+        front_ip_leave(peer);
+        free(s);
+        refuse(service, fd, peer);
+        return;
+    }
+    list_push(&sessions, &s->node);
+    n_sessions++;
+    counter_add(COUNTER_ACCEPTED, 1);
+    counter_add(COUNTER_SESSIONS, 1);
+}
+
+/* ---- begin and end ----------------------------------------------------------------------------------------------------- */
+
+int front_begin(const struct front_service *services, size_t n, struct fail *f)
+{
+    list_init(&sessions);
+    for (size_t i = 0; i < n; i++) {
+        by_id[services[i].id] = &services[i];
+        front_tls_add(services[i].id);
+    }
+    return front_tls_begin(f);
+}
+
+static void cancel_sessions(bool busy_too)
+{
+    for (struct list *at = sessions.next; at != &sessions; at = at->next) {
+        struct session *s = LIST_ITEM(at, struct session, node);
+        s->env.stop = true;
+        if (s->env.idle || busy_too)
+            coro_cancel(s->coro);
+    }
+}
+
+static void time_is_up(struct loop_timer *t)
+{
+    cancel_sessions(true);
+}
+
+void front_stop(void)
+{
+    static struct loop_timer timer;
+    stopping = true;
+    cancel_sessions(false);
+    if (n_sessions == 0) {
+        role_stopped();
+        return;
+    }
+    loop_timer_init(&timer, time_is_up);
+    loop_timer_set(&timer, clock_mono_ms() + MAX_OF(LIMIT(STOP_FRONT_S) * 1000 - STOP_MARGIN_MS, (int64_t)0));
+}
