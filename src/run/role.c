@@ -193,9 +193,11 @@ static void warm(void)
 static int close_in(struct sandbox_level *level, struct fail *f)
 {
     bool files = role->dir != NULL;
+    if (chdir(files ? role->dir : "/") < 0)
+        return fail_errno(f, files ? role->dir : "/", errno);
     if (!files && role->prepare != NULL && role->prepare(f) < 0)
         return -1;
-    if (sandbox_early(role->kind, role->dir, level, f) < 0)
+    if (sandbox_early(role->kind, files ? "." : NULL, level, f) < 0)
         return -1;
     if (work_start(role->threads) < 0)
         return fail_errno(f, "starting threads", errno);

@@ -6,8 +6,8 @@
  *   with a directory                Landlock   threads   prepare   seccomp   begin   ctl_ready   accepts
  *
  * So a role without a directory may read files in prepare (charsets, the CA store), and starts no thread there: Landlock
- * would not reach it. A role with one lives in it from its first step, and may start threads of its own in prepare;
- * its working directory is the data directory, paths are "store/...". After seccomp no thread and no process starts.
+ * would not reach it. A role with one lives in it from its first step (it is its working directory: open "index.db", not
+ * "store/index.db"), and may start threads of its own in prepare. After seccomp no thread and no process starts.
  * Channels to other roles come after ctl_ready, and again whenever one of them was replaced: ipc_call waits for them.
  */
 #ifndef POSTEL_ROLE_H
@@ -19,7 +19,7 @@
 
 struct role_def {
     enum role_kind kind;
-    const char *dir;        /* directory under data that it may use ("store"), or NULL */
+    const char *dir;        /* directory under data that it may use ("store") and finds itself in, or NULL */
     unsigned threads;       /* of the work pool; 0 = none */
     int (*prepare)(struct fail *f);     /* before seccomp: open files, charsets, keys. May be NULL */
     int (*begin)(struct fail *f);       /* inside, before the first outside byte; may block, no coroutine. May be NULL */
