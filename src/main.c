@@ -1,7 +1,64 @@
 /* The postel program: the command table. */
-#include "base/base.h"
+#include "admin/admin_account.h"
+#include "admin/admin_alias.h"
+#include "admin/admin_config.h"
+#include "admin/admin_domain.h"
+#include "admin/admin_store.h"
+#include "admin/command.h"
+#include "run/ipc.h"
 
-int main(void)
+#define AT_SERVER (OPTION_BIT(DATA) | OPTION_BIT(CONFIG))
+#define LISTING (AT_SERVER | OPTION_BIT(PLAIN))
+
+static int print_ipc(const struct command_input *in)
 {
+    ipc_print_doc(stdout);
     return 0;
+}
+
+static const struct command commands[] = {
+    {"domain add", "NAME", 1, 1, AT_SERVER | OPTION_BIT(ADMIN) | OPTION_BIT(LANGUAGE) | OPTION_BIT(PASSWORD_STDIN),
+     admin_domain_add, "makes a domain of ours",
+     "Mail for NAME is accepted from now on. Each domain has an account that gets what is sent to postmaster@ and\n"
+     "abuse@; if ADDRESS is no account yet, it is made, and its password is asked for.\n",
+     "  postel domain add example.org --admin jon@example.org\n"
+     "  postel domain add example.org --admin jon@example.org --password-stdin <file\n"},
+    {"domain list", "", 0, 0, LISTING, admin_domain_list, "shows the domains",
+     "Name, address of the admin, number of accounts and of aliases.\n",
+     "  postel domain list\n  postel domain list --plain | cut -f1\n"},
+    {"account add", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(LANGUAGE) | OPTION_BIT(PASSWORD_STDIN), admin_account_add,
+     "makes an account", "ADDRESS must be in a domain of ours. The password is asked for twice.\n",
+     "  postel account add jon@example.org --language en\n"
+     "  head -c 15 /dev/urandom | base64 | tee pw | postel account add jon@example.org --password-stdin\n"},
+    {"account list", "[DOMAIN]", 0, 1, LISTING, admin_account_list, "shows the accounts",
+     "Address, language, state, when it was made, and the number by which the store knows it.\n",
+     "  postel account list example.org\n  postel account list --plain | cut -f1\n"},
+    {"account passwd", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(PASSWORD_STDIN), admin_account_passwd,
+     "sets a password", "The new password is asked for twice. Sessions that are open with the old one end.\n",
+     "  postel account passwd jon@example.org\n"},
+    {"account remove", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(YES), admin_account_remove,
+     "removes an account and its mail", "There is no way back. Asks for the address again unless --yes is given.\n",
+     "  postel account remove jon@example.org\n"},
+    {"alias add", "ADDRESS TARGET...", 2, SIZE_MAX, AT_SERVER, admin_alias_add, "makes an address for others",
+     "Mail to ADDRESS goes to each TARGET: accounts or other aliases of ours.\n",
+     "  postel alias add info@example.org jon@example.org ann@example.org\n"},
+    {"alias list", "", 0, 0, LISTING, admin_alias_list, "shows the aliases", "Address and targets.\n",
+     "  postel alias list\n"},
+    {"alias remove", "ADDRESS", 1, 1, AT_SERVER, admin_alias_remove, "removes an alias",
+     "Mail to ADDRESS is refused from now on. Its targets stay.\n", "  postel alias remove info@example.org\n"},
+    {"store stats", "", 0, 0, LISTING, admin_store_stats, "counts what is stored",
+     "Accounts with mail, mailboxes, messages, bodies, bytes of the message log, commits and what they carried.\n",
+     "  postel store stats\n"},
+    {"config check", "[FILE]", 0, 1, 0, admin_config_check, "reads a configuration and says what is wrong with it",
+     "FILE is /etc/postel/postel.conf unless given. The running server is not asked.\n",
+     "  postel config check ./postel.conf\n"},
+    {"config show", "[FILE]", 0, 1, 0, admin_config_show, "shows every option with its value, default and meaning",
+     "What it prints is itself a valid configuration. Without FILE and with none in /etc/postel: the defaults.\n",
+     "  postel config show >postel.conf\n"},
+    {"print-ipc", "", 0, 0, 0, print_ipc, NULL, NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    return command_main(commands, COUNT_OF(commands), argc, argv);
 }

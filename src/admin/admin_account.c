@@ -1,0 +1,121 @@
+#include "admin/admin_account.h"
+
+#include "admin/columns.h"
+#include "admin/control.h"
+#include "admin/secret.h"
+
+static void said(const char *before, const char *address, const char *after)
+{
+    printf("%s", before);
+    columns_escaped(stdout, span_z(address));
+    printf("%s\n", after);
+}
+
+static WAITS int add(struct control *c)
+{
+    const char *address = c->in->words[0];
+    struct msg_account_add m = {.address = span_z(address), .lang = span_z(c->in->option[OPTION_LANGUAGE])};
+    struct msg_account_add_r r;
+    if (secret_read(c->in, address, "", &c->mem, &m.password, &c->fail) < 0)
+        return -1;
+    int result = control_call(c, MSG_ID_account_add, &m, &r);
+    explicit_bzero((void *)(uintptr_t)m.password.p, m.password.n);
+    if (result == 0)
+        said("Account ", address, " added.");
+    return result;
+}
+
+int admin_account_add(const struct command_input *in) { return control_run(in, ROLE_AUTH, add); }
+
+static WAITS int passwd(struct control *c)
+{
+    const char *address = c->in->words[0];
+    struct msg_account_passwd m = {.address = span_z(address)};
+    struct msg_account_passwd_r r;
+    if (secret_read(c->in, address, "", &c->mem, &m.password, &c->fail) < 0)
+        return -1;
+    int result = control_call(c, MSG_ID_account_passwd, &m, &r);
+    explicit_bzero((void *)(uintptr_t)m.password.p, m.password.n);
+    if (result == 0)
+        said("Password of ", address, " changed; its open sessions have ended.");
+    return result;
+}
+
+int admin_account_passwd(const struct command_input *in) { return control_run(in, ROLE_AUTH, passwd); }
+
+/* ---- remove ---- */
+
+static WAITS int remove_one(struct control *c)
+{
+    struct msg_account_remove m = {.address = span_z(c->in->words[0])};
+    struct msg_account_remove_r r;
+    if (control_call(c, MSG_ID_account_remove, &m, &r) < 0)
+        return -1;
+    said("Account ", c->in->words[0], " removed with all its mail.");
+    return 0;
+}
+
+static bool sure(const char *address)
+{
+    char line[512];
+    said("This removes the account and all its mail for good: ", address, ".");
+    printf("Type the address to go on: ");
+    fflush(stdout);
+    return fgets(line, sizeof line, stdin) && span_eq(span_trim(span_z(line)), span_z(address));
+}
+
+int admin_account_remove(const struct command_input *in)
+{
+    if (!in->option[OPTION_YES]) {
+        if (!isatty(STDIN_FILENO))
+            return command_wrong(in, "nobody is there to ask; say --yes if that is meant");
+        if (!sure(in->words[0])) {
+            printf("Nothing was removed.\n");
+            return 1;
+        }
+    }
+    return control_run(in, ROLE_AUTH, remove_one);
+}
+
+/* ---- list ---- */
+
+static bool in_domain(struct span address, const char *domain)
+{
+    ptrdiff_t at = span_rfind_char(address, '@');
+    return !domain || (at >= 0 && span_eq_nocase(span_from(address, (size_t)at + 1), span_z(domain)));
+}
+
+static void add_row(struct columns *rows, const struct msg_account_row *a)
+{
+    char when[32] = "?";
+    time_t t = (time_t)a->created_s;
+    struct tm tm;
+    if (gmtime_r(&t, &tm))
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    columns_add(rows, a->address);
+    columns_add(rows, a->lang);
+    columns_addf(rows, "%s", a->disabled ? "disabled" : "enabled");
+    columns_addf(rows, "%s", when);
+    columns_addf(rows, "%llu", (unsigned long long)a->account);
+}
+
+static WAITS int list(struct control *c)
+{
+    static const char *const heads[] = {"ADDRESS", "LANGUAGE", "STATE", "CREATED", "NUMBER"};
+    const char *domain = c->in->n_words > 0 ? c->in->words[0] : NULL;
+    struct msg_account_list m = {0};
+    struct msg_account_list_r r;
+    struct columns rows;
+    int result;
+    columns_init(&rows, COUNT_OF(heads), heads, c->plain);
+    while ((result = control_call(c, MSG_ID_account_list, &m, &r)) == 0 && r.accounts.n > 0) {
+        for (uint32_t i = 0; i < r.accounts.n; i++)
+            if (in_domain(r.accounts.v[i].address, domain))
+                add_row(&rows, &r.accounts.v[i]);
+        m.after = r.accounts.v[r.accounts.n - 1].address;
+    }
+    columns_print(&rows, c->plain, stdout);
+    return result;
+}
+
+int admin_account_list(const struct command_input *in) { return control_run(in, ROLE_AUTH, list); }

@@ -1,0 +1,59 @@
+#include "admin/admin_domain.h"
+
+#include "admin/columns.h"
+#include "admin/control.h"
+#include "admin/secret.h"
+
+static WAITS int add(struct control *c)
+{
+    const struct command_input *in = c->in;
+    struct msg_domain_add m = {
+        .name = span_z(in->words[0]),
+        .admin = span_z(in->option[OPTION_ADMIN]),
+        .lang = span_z(in->option[OPTION_LANGUAGE]),
+    };
+    struct msg_domain_add_r r;
+    /* Whether the account exists, only the server knows; without a terminal an account that exists needs no password. */
+    if ((in->option[OPTION_PASSWORD_STDIN] || isatty(STDIN_FILENO)) &&
+        secret_read(in, in->option[OPTION_ADMIN], " (empty if the account exists)", &c->mem, &m.password, &c->fail) < 0)
+        return -1;
+    int result = control_call(c, MSG_ID_domain_add, &m, &r);
+    if (m.password.n > 0)
+        explicit_bzero((void *)(uintptr_t)m.password.p, m.password.n);
+    if (result < 0)
+        return -1;
+    printf("Domain ");
+    columns_escaped(stdout, m.name);
+    printf(r.account_made ? " added; the account " : " added for ");
+    columns_escaped(stdout, m.admin);
+    printf(r.account_made ? " was made and gets its postmaster@ and abuse@.\n" : ".\n");
+    return 0;
+}
+
+int admin_domain_add(const struct command_input *in)
+{
+    if (!in->option[OPTION_ADMIN])
+        return command_wrong(in, "--admin ADDRESS is missing: somebody must read postmaster@ and abuse@ (RFC 5321 4.5.1)");
+    return control_run(in, ROLE_AUTH, add);
+}
+
+static WAITS int list(struct control *c)
+{
+    static const char *const heads[] = {"DOMAIN", "ADMIN", "ACCOUNTS", "ALIASES"};
+    struct msg_domain_list_r r;
+    struct columns rows;
+    if (control_call(c, MSG_ID_domain_list, NULL, &r) < 0)
+        return -1;
+    columns_init(&rows, COUNT_OF(heads), heads, c->plain);
+    for (uint32_t i = 0; i < r.domains.n; i++) {
+        const struct msg_domain_row *d = &r.domains.v[i];
+        columns_add(&rows, d->name);
+        columns_add(&rows, d->admin);
+        columns_addf(&rows, "%llu", (unsigned long long)d->accounts);
+        columns_addf(&rows, "%llu", (unsigned long long)d->aliases);
+    }
+    columns_print(&rows, c->plain, stdout);
+    return 0;
+}
+
+int admin_domain_list(const struct command_input *in) { return control_run(in, ROLE_AUTH, list); }
