@@ -166,10 +166,12 @@ static struct span take_charset(struct span *value)
     return charset;
 }
 
+/* `n` and `n*` are two parameters; `n*0` and `n*0*` are the same piece in two forms. */
 static struct piece *piece_find(struct piece *v, uint32_t n, const struct piece *like, int32_t index)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (v[i].hash == like->hash && v[i].index == index && span_eq_nocase(v[i].name, like->name))
+        if (v[i].hash == like->hash && v[i].index == index && (index >= 0 || v[i].extended == like->extended) &&
+            span_eq_nocase(v[i].name, like->name))
             return &v[i];
     return NULL;
 }
