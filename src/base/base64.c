@@ -24,19 +24,28 @@ static unsigned value_of(char c, bool url)
 
 static void encode(struct str *out, struct span in, const char *alphabet, bool pad)
 {
+    if (in.n == 0)
+        return;
+    const unsigned char *b = (const unsigned char *)in.p;
+    size_t i = 0;
     str_reserve(out, (in.n + 2) / 3 * 4);
-    for (size_t i = 0; i < in.n; i += 3) {
-        size_t left = MIN_OF(in.n - i, (size_t)3);
-        uint32_t bits = 0;
-        for (size_t k = 0; k < 3; k++)
-            bits = bits << 8 | (k < left ? (unsigned char)in.p[i + k] : 0u);
-        for (size_t k = 0; k < 4; k++) {
-            if (k <= left)
-                str_addc(out, alphabet[bits >> (18 - 6 * k) & 63]);
-            else if (pad)
-                str_addc(out, '=');
-        }
+    char *to = out->p + out->n;
+    for (; i + 3 <= in.n; i += 3) {
+        uint32_t bits = (uint32_t)b[i] << 16 | (uint32_t)b[i + 1] << 8 | b[i + 2];
+        for (int shift = 18; shift >= 0; shift -= 6)
+            *to++ = alphabet[bits >> shift & 63];
     }
+    if (i < in.n) {
+        bool two = in.n - i == 2;
+        uint32_t bits = (uint32_t)b[i] << 16 | (two ? (uint32_t)b[i + 1] << 8 : 0);
+        *to++ = alphabet[bits >> 18];
+        *to++ = alphabet[bits >> 12 & 63];
+        if (two)
+            *to++ = alphabet[bits >> 6 & 63];
+        for (size_t k = two ? 3 : 2; pad && k < 4; k++)
+            *to++ = '=';
+    }
+    out->n = (size_t)(to - out->p);
 }
 
 void base64_encode(struct str *out, struct span in)

@@ -79,11 +79,21 @@ void clock_rfc5322(int64_t wall_s, char out[32])
              d.minute, d.second);
 }
 
+static char *put(char *to, int v, int digits, char behind)
+{
+    for (int i = digits; i-- > 0; v /= 10)
+        to[i] = (char)('0' + v % 10);
+    to[digits] = behind;
+    return to + digits + 1;
+}
+
+/* By hand: every log line has one, and snprintf takes longer than the rest of the line. */
 void clock_rfc3339(int64_t wall_ms, char out[32])
 {
     wall_ms = MAX_OF(wall_ms, INT64_C(0));
     struct date d = date_of(wall_ms / 1000);
     /* RFC 3339 5.6: date-time with "Z" */
-    snprintf(out, 32, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", d.year, d.month, d.day, d.hour, d.minute, d.second,
-             (int)(wall_ms % 1000));
+    out = put(put(put(out, d.year, 4, '-'), d.month, 2, '-'), d.day, 2, 'T');
+    out = put(put(put(out, d.hour, 2, ':'), d.minute, 2, ':'), d.second, 2, '.');
+    *put(out, (int)(wall_ms % 1000), 3, 'Z') = '\0';
 }

@@ -58,6 +58,15 @@ static size_t escape_one(struct span s, char out[17], size_t *used)
     return n;
 }
 
+/* How many bytes at the start of s stand for themselves; nearly all do. */
+static size_t plain_run(struct span s, bool quoted)
+{
+    size_t n = 0;
+    while (n < s.n && (is_plain(s.p[n]) || (quoted && (s.p[n] == ' ' || s.p[n] == '='))))
+        n++;
+    return n;
+}
+
 size_t log_escape(struct span v, char *out, size_t cap)
 {
     struct span kept = utf8_clip(v, VALUE_MOST);
@@ -69,6 +78,13 @@ size_t log_escape(struct span v, char *out, size_t cap)
         out[n++] = '"';
     while (kept.n > 0) {
         char one[17];
+        size_t run = plain_run(kept, quoted);
+        if (n + run + frame / 2 + 3 <= cap && run > 0) {
+            memcpy(out + n, kept.p, run);
+            n += run;
+            kept = span_from(kept, run);
+            continue;
+        }
         size_t used, len = escape_one(kept, one, &used);
         /* What follows must leave room for the dots, unless this is the end and no dots are needed. */
         if (n + len + (quoted ? 1 : 0) + (cut || kept.n > used ? 3 : 0) > cap) {
@@ -109,11 +125,18 @@ static bool add(struct line *l, const char *key, struct span value)
 
 static bool add_field(struct line *l, const struct log_field *f)
 {
-    char digits[24];
     if (f->s.p)
         return add(l, f->key, f->s);
-    snprintf(digits, sizeof digits, "%lld", (long long)f->num);
-    return add(l, f->key, span_z(digits));
+    char digits[24];
+    size_t at = sizeof digits;
+    uint64_t v = f->num < 0 ? -(uint64_t)f->num : (uint64_t)f->num;
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    if (f->num < 0)
+        digits[--at] = '-';
+    return add(l, f->key, span_of(digits + at, sizeof digits - at));
 }
 
 void log_setup(const char *role, enum log_level least)
