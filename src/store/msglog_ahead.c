@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 
 static const char ahead_tmp[] = "ahead.tmp", ahead_name[] = "ahead";
 enum { AHEAD_CHUNK = 256 * 1024, AHEAD_SYNC = 4 * 1024 * 1024 };
@@ -74,13 +75,18 @@ int msglog_ahead_start(struct msglog *l, struct fail *f)
     pthread_cond_init(&l->ahead_wake, NULL);
     if (faccessat(l->dir, ahead_name, F_OK, 0) == 0)
         l->ahead = AHEAD_READY;
+    sigset_t all, before; /* signals are the loop thread's */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = pthread_create(&l->ahead_thread, NULL, ahead_main, l);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    l->ahead_running = err == 0;
     return err == 0 ? 0 : fail_errno(f, "thread for the message log", err);
 }
 
 void msglog_ahead_stop(struct msglog *l)
 {
-    if (l->ahead_thread == 0)
+    if (!l->ahead_running)
         return;
     pthread_mutex_lock(&l->ahead_lock);
     l->ahead_stop = true;

@@ -26,7 +26,7 @@ struct msglog {
     pthread_mutex_t ahead_lock;
     pthread_cond_t ahead_wake;
     enum msglog_ahead_state ahead;
-    bool ahead_stop;
+    bool ahead_stop, ahead_running;
 
     /* msglog_read.c */
     pthread_mutex_t read_lock;

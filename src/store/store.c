@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -234,7 +235,11 @@ static int open_log(struct store *s, uint64_t segment_bytes, struct fail *f)
 
 static int start(struct store *s, struct fail *f)
 {
+    sigset_t all, before; /* signals are the loop thread's */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = pthread_create(&s->thread, NULL, committer, s);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (err != 0)
         return fail_errno(f, "thread of the committer", err);
     s->running = true;
