@@ -118,7 +118,7 @@ static WAITS int start_spool(struct smtp_body *b, struct fail *f)
     return r;
 }
 
-/* The buffer is full at its largest: passes it on. */
+/* The buffer is full at its largest, or holds the tail: passes it on. */
 static WAITS int pass_on(struct smtp_body *b, struct fail *f)
 {
     uint64_t budget = (uint64_t)LIMIT(MEMFD_BUDGET);
@@ -161,21 +161,22 @@ WAITS int smtp_body_add(struct smtp_body *b, struct span s, struct fail *f)
     return 0;
 }
 
+/* Nobody may change under scan's or store's eyes what they have checked. */
+static int seal(struct smtp_body *b, struct fail *f)
+{
+    if (fcntl(b->fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return fail_errno(f, "seal", errno);
+    return 0;
+}
+
 WAITS int smtp_body_finish(struct smtp_body *b, struct arena *mem, struct fail *f)
 {
     if (b->place == SMTP_BODY_MEMORY)
         return 0;
-    if (b->place == SMTP_BODY_MEMFD) {
-        if (to_memfd(b, f) < 0)
-            return -1;
-        /* nobody may change under scan's or store's eyes what they have checked */
-        if (fcntl(b->fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-            return fail_errno(f, "seal", errno);
-        return 0;
-    }
-    if (spool(b, span_of(b->buf, b->n), f) < 0)
+    if (pass_on(b, f) < 0) /* the tail; it may be what makes the memfd too big */
         return -1;
-    b->n = 0;
+    if (b->place == SMTP_BODY_MEMFD)
+        return seal(b, f);
     while (b->n_flying > 0)
         if (land_one(b, f) < 0)
             return -1;
