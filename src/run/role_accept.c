@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "run/loop.h"
-#include "run/shared.h"
 
 enum { PORTION = 64, REST_MS = 100, COMPLAIN_MS = 10000, ADMINS_MAX = 64 };
 
@@ -37,7 +36,6 @@ static void take_service(struct listener *l, int fd, const void *peer_raw)
     }
     conn_addr_from(&peer, peer_raw);
     conn_addr_from(&local, &local_raw);
-    counter_add(COUNTER_ACCEPTED, 1);
     role->accepted(l->service, fd, &peer, &local);
 }
 
