@@ -112,9 +112,10 @@ WAITS int conn_printf(struct conn *c, const char *fmt, ...)
         if (r != WAIT_OK)
             return r;
     }
+    size_t cap = MIN_OF(room(c), (size_t)PRINTF_MAX + 1); /* in a line of its own: it makes the buffer */
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(c->out + c->out_end, MIN_OF(room(c), (size_t)PRINTF_MAX + 1), fmt, ap);
+    int n = vsnprintf(c->out + c->out_end, cap, fmt, ap);
     va_end(ap);
     if (n < 0 || n > PRINTF_MAX) { /* half a line would be read as something else */
         conn_io_dead(c);
