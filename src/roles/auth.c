@@ -10,7 +10,7 @@
 #include "run/loop.h"
 #include "run/shared.h"
 
-enum { BUCKETS = 50000, REMEMBERED = 20000, DAY_MS = 24 * 3600 * 1000 };
+enum { BUCKETS = 50000, REMEMBERED = 20000, DAY_MS = 24 * 3600 * 1000, IDLE_POLL_MS = 20 };
 
 struct auth auth;
 static struct loop_timer daily;
@@ -97,10 +97,10 @@ static int load_gone(struct fail *f)
 
 static int prepare(struct fail *f)
 {
-    auth.directory = directory_open("directory.db", f);
+    auth.directory = directory_open("auth/directory.db", f);
     if (auth.directory == NULL || load_gone(f) < 0)
         return -1;
-    auth.keys = key_open("keys", config_text(CONFIG_server_hostname), f);
+    auth.keys = key_open("auth/keys", config_text(CONFIG_server_hostname), f);
     return auth.keys != NULL ? 0 : -1;
 }
 
@@ -129,11 +129,22 @@ static int begin(struct fail *f)
     return 0;
 }
 
+static void stop_when_idle(struct loop_timer *t)
+{
+    if (!ipc_idle() || !auth_admin_idle()) {
+        loop_timer_set(t, clock_mono_ms() + IDLE_POLL_MS);
+        return;
+    }
+    directory_checkpoint(auth.directory);
+    role_stopped();
+}
+
 static void stop(void)
 {
-    if (auth_admin_idle()) /* else a thread is in it; the next start finds all that was committed in the WAL */
-        directory_checkpoint(auth.directory);
-    role_stopped();
+    static struct loop_timer idle;
+
+    loop_timer_init(&idle, stop_when_idle);
+    stop_when_idle(&idle);
 }
 
 static const struct ipc_handler handlers[] = {
