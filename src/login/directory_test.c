@@ -180,7 +180,7 @@ static void what_may_be_an_account(void **state)
         "a\xe2\x80\xae@demo.test",          /* bidi override */
         "a\xe2\x80\x8b@demo.test",          /* zero width space */
         "\xef\xac\x81@demo.test",           /* the ligature fi */
-        "\xd7\x90" "a@demo.test",           /* Hebrew then Latin: no direction */
+        "\327\220a@demo.test",           /* Hebrew then Latin: no direction */
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@demo.test", "a@other.test",
     };
     static const char *const good[] = {

@@ -63,6 +63,11 @@ static void change_run(void *arg)
 
 static WAITS int change(struct change_job *job, struct fail *f)
 {
+    static const char *const names[] = {
+        [DIRECTORY_DOMAIN_ADD] = "domain_add", [DIRECTORY_ACCOUNT_ADD] = "account_add",
+        [DIRECTORY_PASSWORD] = "password",     [DIRECTORY_ACCOUNT_REMOVE] = "account_remove",
+        [DIRECTORY_ALIAS_ADD] = "alias_add",   [DIRECTORY_ALIAS_REMOVE] = "alias_remove",
+    };
     struct directory_change *c = &job->change;
 
     work_run(change_run, job);
@@ -81,8 +86,8 @@ static WAITS int change(struct change_job *job, struct fail *f)
         *VEC_PUSH(&auth.gone) = c->account;
         ipc_post_to(ROLE_STORE, MSG_ID_account_gone, &gone);
     }
-    LOG(LOG_INFO, "auth.change", L_INT("kind", c->kind), L_SPAN("domain", c->domain), L_SPAN("address", c->address),
-        L_INT("account", (int64_t)c->account));
+    LOG(LOG_INFO, "auth.change", L_Z("what", names[c->kind]),
+        L_SPAN("name", c->kind == DIRECTORY_DOMAIN_ADD ? c->domain : c->address), L_INT("account", (int64_t)c->account));
     return 0;
 }
 
