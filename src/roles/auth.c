@@ -97,10 +97,10 @@ static int load_gone(struct fail *f)
 
 static int prepare(struct fail *f)
 {
-    auth.directory = directory_open("auth/directory.db", f);
+    auth.directory = directory_open("directory.db", f);
     if (auth.directory == NULL || load_gone(f) < 0)
         return -1;
-    auth.keys = key_open("auth/keys", config_text(CONFIG_server_hostname), f);
+    auth.keys = key_open("keys", config_text(CONFIG_server_hostname), f);
     return auth.keys != NULL ? 0 : -1;
 }
 
