@@ -9,6 +9,7 @@
  *   anything else          REL-04: all are refused, the store is broken, the process ends and recovers from disk
  */
 #include "base/log.h"
+#include "run/shared.h"
 #include "store/store_impl.h"
 
 #include <errno.h>
@@ -197,6 +198,7 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
     if (t->changed) {
         msglog_committed(s->log);
         atomic_fetch_add_explicit(&s->commits, 1, memory_order_relaxed);
+        counter_add(COUNTER_COMMITS, 1);
         atomic_store_explicit(&s->wal_written, db_wal_written(s->db), memory_order_relaxed);
         atomic_store_explicit(&s->n_emails, s->emails, memory_order_relaxed);
         atomic_store_explicit(&s->n_blobs, s->blobs, memory_order_relaxed);
@@ -206,6 +208,7 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
             *VEC_PUSH(&s->feed) = (struct msg_changed){.account = s->touched.v[i]->id, .modseq = s->touched.v[i]->modseq};
     }
     store_account_forget(s, !t->changed);
+    int64_t done = 0;
     for (size_t i = 0; i < n; i++) {
         struct store_op *op = &ops[i];
         if (op->spool != NULL)
@@ -214,8 +217,10 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
         if (op->state == OP_FAILED)
             op->w->result = -1;
         else if (op->state == OP_DONE && t->changed)
-            atomic_fetch_add_explicit(&s->committed, 1, memory_order_relaxed);
+            done++;
     }
+    atomic_fetch_add_explicit(&s->committed, (uint64_t)done, memory_order_relaxed);
+    counter_add(COUNTER_COMMITTED, done);
 }
 
 static void fail_op(struct store_op *op, const struct fail *f)

@@ -1,0 +1,443 @@
+/* store_role: the store as a role: requests of the fronts go to the committer or to readers on the pool, the answers come
+ * back to the loop. It decodes nothing but frames; what they hold is checked in src/store. Without coroutines: a request
+ * and all that belongs to it live in the request's arena. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "roles/roles.h"
+#include "roles/store_session.h"
+#include "run/loop.h"
+#include "run/work.h"
+#include "store/store.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+
+enum { THREADS = 3, IDLE_POLL_MS = 20 };
+
+static struct store *store;
+
+/* The session whose handle is the first field of a request; NULL: refused already. */
+static struct store_session *session_of(struct ipc_req *req)
+{
+    struct fail f = {0};
+    struct store_session *s = store_session_find(*(const struct span *)req->in, &req->peer, &f);
+    if (s == NULL)
+        ipc_refuse(req, &f);
+    return s;
+}
+
+/* ---- reads, on the pool ---- */
+
+struct read {
+    struct work_item w;
+    struct ipc_req *req;
+    uint64_t account;
+    void *out;
+    int (*run)(struct read *r);     /* 0, or -1 with fail */
+    int (*after)(struct read *r);   /* in the loop, before the reply; may be NULL */
+    int rc;
+    struct fail fail;
+};
+
+static void read_run(struct work_item *w)
+{
+    struct read *r = CONTAINER_OF(w, struct read, w);
+    r->rc = r->run(r);
+}
+
+static void read_done(struct work_item *w)
+{
+    struct read *r = CONTAINER_OF(w, struct read, w);
+    if (r->rc == 0 && r->after != NULL)
+        r->rc = r->after(r);
+    if (r->rc == 0)
+        ipc_reply(r->req, r->out);
+    else
+        ipc_refuse(r->req, &r->fail);
+}
+
+static void read_start(struct ipc_req *req, uint64_t account, int (*run)(struct read *), int (*after)(struct read *))
+{
+    struct read *r = arena_zalloc(req->mem, sizeof *r);
+    r->req = req;
+    r->account = account;
+    r->run = run;
+    r->after = after;
+    r->out = arena_zalloc(req->mem, ipc_struct_size(req->id, true) + 1);
+    r->w.run = read_run;
+    r->w.done = read_done;
+    work_submit(&r->w);
+}
+
+static int run_mailbox_list(struct read *r)
+{
+    return store_mailbox_list(store, r->account, r->out, r->req->mem, &r->fail);
+}
+
+static int run_member_scan(struct read *r)
+{
+    return store_member_scan(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
+static int run_email_read(struct read *r)
+{
+    return store_email_read(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
+static int run_changes(struct read *r)
+{
+    return store_changes(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
+static int run_watch(struct read *r)
+{
+    ((struct msg_watch_r *)r->out)->modseq = store_modseq(store, r->account);
+    return 0;
+}
+
+static int run_stats(struct read *r) { return store_stats(store, r->out, &r->fail); }
+
+/* An empty listing: is it the account's mailbox at all? */
+static int run_lock(struct read *r)
+{
+    const struct msg_mailbox_lock *in = r->req->in;
+    struct msg_member_scan none = {.mailbox = in->mailbox, .limit = 1};
+    struct msg_member_scan_r out;
+    return store_member_scan(store, r->account, &none, &out, r->req->mem, &r->fail);
+}
+
+static int after_lock(struct read *r)
+{
+    const struct msg_mailbox_lock *in = r->req->in;
+    struct store_session *s = store_session_find(in->handle, &r->req->peer, &r->fail); /* it may have ended meanwhile */
+    return s != NULL ? store_session_lock(s, in->mailbox, &r->fail) : -1;
+}
+
+static void on_session_read(struct ipc_req *req, int (*run)(struct read *), int (*after)(struct read *))
+{
+    struct store_session *s = session_of(req);
+    if (s != NULL)
+        read_start(req, s->account, run, after);
+}
+
+static void on_mailbox_list(struct ipc_req *req) { on_session_read(req, run_mailbox_list, NULL); }
+static void on_mailbox_lock(struct ipc_req *req) { on_session_read(req, run_lock, after_lock); }
+static void on_member_scan(struct ipc_req *req) { on_session_read(req, run_member_scan, NULL); }
+static void on_email_read(struct ipc_req *req) { on_session_read(req, run_email_read, NULL); }
+static void on_changes(struct ipc_req *req) { on_session_read(req, run_changes, NULL); }
+static void on_store_stats(struct ipc_req *req) { read_start(req, 0, run_stats, NULL); }
+
+/* Watched first, then looked: a change in between is told twice rather than never. */
+static void on_watch(struct ipc_req *req)
+{
+    struct store_session *s = session_of(req);
+    if (s == NULL)
+        return;
+    store_session_watch(s);
+    read_start(req, s->account, run_watch, NULL);
+}
+
+/* ---- writes, to the committer ---- */
+
+struct write {
+    struct store_write w;
+    struct ipc_req *req;        /* NULL: nobody waits */
+    struct write *next;
+    struct msg_account_gone gone;
+};
+
+/* What a commit finished comes over in one post, however many wait. */
+static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct write *done_first, **done_last = &done_first;
+static bool done_posted;
+
+static void answer(struct write *w)
+{
+    if (w->req == NULL) {
+        if (w->w.result != 0)
+            LOG(LOG_ERROR, "store.account_gone", L_INT("account", (int64_t)w->w.account), L_Z("why", w->w.fail.text));
+        free(w);
+    } else if (w->w.result == 0) {
+        ipc_reply(w->req, w->w.out);
+    } else {
+        ipc_refuse(w->req, &w->w.fail);
+    }
+}
+
+static void drain_done(struct loop_post *p)
+{
+    pthread_mutex_lock(&done_lock);
+    struct write *w = done_first;
+    done_first = NULL;
+    done_last = &done_first;
+    done_posted = false;
+    pthread_mutex_unlock(&done_lock);
+    for (struct write *next; w != NULL; w = next) {
+        next = w->next; /* w goes with its request */
+        answer(w);
+    }
+}
+
+static void write_done(struct store_write *sw)
+{
+    static struct loop_post post = {.run = drain_done};
+    struct write *w = CONTAINER_OF(sw, struct write, w);
+    w->next = NULL;
+    pthread_mutex_lock(&done_lock);
+    *done_last = w;
+    done_last = &w->next;
+    bool first = !done_posted;
+    done_posted = true;
+    pthread_mutex_unlock(&done_lock);
+    if (first)
+        loop_post(&post);
+}
+
+static void write_start(struct ipc_req *req, uint64_t account)
+{
+    struct write *w = arena_zalloc(req->mem, sizeof *w);
+    w->req = req;
+    w->w = (struct store_write){.id = req->id, .account = account, .in = req->in, .mem = req->mem, .done = write_done};
+    w->w.out = arena_zalloc(req->mem, ipc_struct_size(req->id, true) + 1);
+    store_submit(store, &w->w);
+}
+
+/* A body that its sender could still change would not match its checksum. */
+static int check_file(const struct msg_ingest *in, struct fail *f)
+{
+    const int want = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+    struct stat st;
+    int seals = fcntl(in->file, F_GET_SEALS);
+    if (seals < 0 || (seals & want) != want)
+        return fail_perm(f, "5.5.4", "ingest: the body is not sealed");
+    if (in->size > (uint64_t)LIMIT(BODY_MEMFD))
+        return fail_perm(f, "5.3.4", "ingest: a body of this size must be spooled");
+    if (fstat(in->file, &st) != 0 || (uint64_t)st.st_size != in->size)
+        return fail_perm(f, "5.5.4", "ingest: the body is not as long as it was said to be");
+    return 0;
+}
+
+static void on_ingest(struct ipc_req *req)
+{
+    const struct msg_ingest *in = req->in;
+    struct fail f = {0};
+    if (in->file >= 0 && in->spool == 0 && check_file(in, &f) != 0)
+        ipc_refuse(req, &f);
+    else
+        write_start(req, 0);
+}
+
+static void on_session_write(struct ipc_req *req)
+{
+    struct store_session *s = session_of(req);
+    if (s != NULL)
+        write_start(req, s->account);
+}
+
+/* ---- spool: its writes keep their order, so one at a time, on the pool ---- */
+
+struct spool_job {
+    struct spool_job *next;
+    struct ipc_req *req;        /* NULL: a drop */
+    unsigned char op[16];
+    union { struct msg_spool_write_r write; struct msg_spool_lend_r lend; } out;
+    int rc;
+    struct fail fail;
+};
+
+static struct spool_job *spool_waiting, **spool_last = &spool_waiting, *spool_running;
+static struct work_item spool_work;
+
+static void spool_run(struct work_item *w)
+{
+    for (struct spool_job *j = spool_running; j != NULL; j = j->next) {
+        if (j->req == NULL)
+            store_spool_drop(store, span_of(j->op, sizeof j->op));
+        else if (j->req->id == MSG_ID_spool_write)
+            j->rc = store_spool_write(store, j->req->in, &j->out.write, &j->fail);
+        else
+            j->rc = store_spool_lend(store, ((const struct msg_spool_lend *)j->req->in)->op, &j->out.lend, &j->fail);
+    }
+}
+
+static void spool_answer(struct spool_job *j)
+{
+    if (j->req == NULL) {
+        free(j);
+        return;
+    }
+    int lent = j->req->id == MSG_ID_spool_lend && j->rc == 0 ? j->out.lend.file : -1;
+    if (j->rc == 0)
+        ipc_reply(j->req, &j->out);
+    else
+        ipc_refuse(j->req, &j->fail);
+    if (lent >= 0)
+        close(lent); /* the reply has its own */
+}
+
+static void spool_go(void);
+
+static void spool_done(struct work_item *w)
+{
+    struct spool_job *j = spool_running;
+    spool_running = NULL;
+    for (struct spool_job *next; j != NULL; j = next) {
+        next = j->next;
+        spool_answer(j);
+    }
+    spool_go();
+}
+
+static void spool_go(void)
+{
+    if (spool_running != NULL || spool_waiting == NULL)
+        return;
+    spool_running = spool_waiting;
+    spool_waiting = NULL;
+    spool_last = &spool_waiting;
+    spool_work.run = spool_run;
+    spool_work.done = spool_done;
+    work_submit(&spool_work);
+}
+
+static void spool_add(struct spool_job *j)
+{
+    j->next = NULL;
+    *spool_last = j;
+    spool_last = &j->next;
+    spool_go();
+}
+
+static void on_spool(struct ipc_req *req)
+{
+    struct spool_job *j = arena_zalloc(req->mem, sizeof *j);
+    j->req = req;
+    spool_add(j);
+}
+
+static void on_spool_drop(const struct ipc_peer *peer, const void *in)
+{
+    const struct msg_spool_drop *m = in;
+    if (m->op.n != 16)
+        return;
+    struct spool_job *j = base_alloc(sizeof *j);
+    memcpy(j->op, m->op.p, sizeof j->op);
+    spool_add(j);
+}
+
+/* ---- what auth tells ---- */
+
+static void on_session_add(const struct ipc_peer *peer, const void *in) { store_session_add(in); }
+
+static void on_session_end(const struct ipc_peer *peer, const void *in)
+{
+    store_session_end(((const struct msg_session_end *)in)->handle);
+}
+
+static void on_account_gone(const struct ipc_peer *peer, const void *in)
+{
+    const struct msg_account_gone *m = in;
+    store_session_end_account(m->account);
+    struct write *w = base_alloc(sizeof *w);
+    w->gone.account = m->account;
+    w->w = (struct store_write){.id = MSG_ID_account_gone, .account = m->account, .in = &w->gone, .done = write_done};
+    store_submit(store, &w->w);
+}
+
+static void on_close(struct ipc_peer peer, bool calls)
+{
+    if (ROLES_FRONT & ROLE_BIT(peer.kind))
+        store_session_end_front(peer.boot);
+    else if (peer.kind == ROLE_AUTH && !calls)
+        store_session_orphan_all();
+}
+
+/* ---- the change feed: from the committer over to the loop, where the watches are ---- */
+
+struct news { struct loop_post post; size_t n; struct msg_changed v[]; };
+
+static void news_run(struct loop_post *p)
+{
+    struct news *news = CONTAINER_OF(p, struct news, post);
+    for (size_t i = 0; i < news->n; i++)
+        store_session_changed(&news->v[i]);
+    free(news);
+}
+
+static void changed(void *arg, const struct msg_changed *v, size_t n)
+{
+    if (!store_session_watched())
+        return;
+    struct news *news = base_alloc(sizeof *news + n * sizeof *v);
+    news->post.run = news_run;
+    news->n = n;
+    memcpy(news->v, v, n * sizeof *v);
+    loop_post(&news->post);
+}
+
+/* ---- life ---- */
+
+static void broken(void *arg, const struct fail *f) { role_fatal(f); } /* REL-04: recovers from disk */
+
+static int prepare(struct fail *f)
+{
+    struct store_options opt = {.readers = THREADS};
+    store = store_open(".", &opt, f);
+    if (store == NULL)
+        return -1;
+    store_on_changed(store, changed, NULL);
+    store_on_broken(store, broken, NULL);
+    store_session_start();
+    ipc_on_close(on_close);
+    return 0;
+}
+
+/* DESIGN, Between roles 9: fronts have stopped before; what is under way is committed, then all is moved into the index. */
+static void stop_when_idle(struct loop_timer *t)
+{
+    if (!ipc_idle()) {
+        loop_timer_set(t, clock_mono_ms() + IDLE_POLL_MS);
+        return;
+    }
+    store_close(store);
+    store = NULL;
+    role_stopped();
+}
+
+static void stop(void)
+{
+    static struct loop_timer idle;
+    loop_timer_init(&idle, stop_when_idle);
+    stop_when_idle(&idle);
+}
+
+static const struct ipc_handler handlers[] = {
+    {.id = MSG_ID_session_add, .post = on_session_add},
+    {.id = MSG_ID_session_end, .post = on_session_end},
+    {.id = MSG_ID_account_gone, .post = on_account_gone},
+    {.id = MSG_ID_ingest, .call = on_ingest},
+    {.id = MSG_ID_spool_write, .call = on_spool},
+    {.id = MSG_ID_spool_lend, .call = on_spool},
+    {.id = MSG_ID_spool_drop, .post = on_spool_drop},
+    {.id = MSG_ID_mailbox_list, .call = on_mailbox_list},
+    {.id = MSG_ID_mailbox_lock, .call = on_mailbox_lock},
+    {.id = MSG_ID_member_scan, .call = on_member_scan},
+    {.id = MSG_ID_email_read, .call = on_email_read},
+    {.id = MSG_ID_flags_set, .call = on_session_write},
+    {.id = MSG_ID_expunge, .call = on_session_write},
+    {.id = MSG_ID_changes, .call = on_changes},
+    {.id = MSG_ID_watch, .call = on_watch},
+    {.id = MSG_ID_store_stats, .call = on_store_stats},
+};
+
+const struct role_def store_role = {
+    .kind = ROLE_STORE,
+    .dir = "store",
+    .threads = THREADS,
+    .prepare = prepare,
+    .stop = stop,
+    .handlers = handlers,
+    .n_handlers = COUNT_OF(handlers),
+};
