@@ -51,6 +51,11 @@ static const struct talk {
      "220 250 250 250 354 550 250"},
 };
 
+static WAITS struct span talk(struct span input, size_t step, struct arena *mem)
+{
+    return session_testing_talk(smtp_in_session_run, SERVICE_smtp, false, input, step, mem);
+}
+
 static WAITS void talk_all(void)
 {
     struct arena mem;
@@ -59,7 +64,7 @@ static WAITS void talk_all(void)
         for (size_t step = 0; step <= 1; step++) {
             const struct talk *t = &talks[i];
             unsigned before = smtp_in_seen->ingests;
-            struct span said = smtp_in_testing_talk(smtp_in_session_run, span_z(t->input), step, &mem);
+            struct span said = talk(span_z(t->input), step, &mem);
             struct span codes = smtp_in_testing_codes(said, &mem);
             bool same = span_eq(codes, span_z(t->codes));
             if (!same)
@@ -79,8 +84,7 @@ static WAITS void kept(void)
 {
     struct arena mem;
     arena_init(&mem);
-    smtp_in_testing_talk(smtp_in_session_run,
-                         SPAN(HELLO "MAIL FROM:<a@b.example>\r\nRCPT TO:<list@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
+    talk(SPAN(HELLO "MAIL FROM:<a@b.example>\r\nRCPT TO:<list@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
                                     "RCPT TO:<@r.example:BOB@example.test>\r\nDATA\r\n..a\r\n.b\r\n.\r\n"),
                          0, &mem);
     const struct smtp_in_seen *s = smtp_in_seen;
@@ -91,7 +95,7 @@ static WAITS void kept(void)
     CHECK(span_find(body, SPAN("192.0.2.7")) > 0 && span_find(body, SPAN("mx.example.test")) > 0);
     CHECK(span_find(body, SPAN("ESMTP")) > 0 && span_find(body, SPAN(" for ")) < 0);
     CHECK(span_ends_nocase(body, SPAN("\r\n.a\r\nb\r\n")));
-    struct span said = smtp_in_testing_talk(smtp_in_session_run, SPAN(HELLO TO_BOB ".\r\n"), 0, &mem);
+    struct span said = talk(SPAN(HELLO TO_BOB ".\r\n"), 0, &mem);
     ptrdiff_t at = span_find(said, SPAN("stored as "));
     CHECK(at > 0);
     body = span_of(s->body, s->body_n);
@@ -115,7 +119,7 @@ static WAITS bool big(size_t n, bool spool, const char *code)
     size_t end = in.n;
     str_addz(&in, ".\r\nNOOP\r\n");
     unsigned before = smtp_in_seen->ingests;
-    struct span said = smtp_in_testing_talk(smtp_in_session_run, str_span(&in), 0, &mem);
+    struct span said = talk(str_span(&in), 0, &mem);
     struct span codes = smtp_in_testing_codes(said, &mem);
     const struct smtp_in_seen *s = smtp_in_seen;
     bool good = span_ends_nocase(codes, arena_printf(&mem, "354 %s 250", code));
@@ -164,7 +168,7 @@ static WAITS bool says(struct span input, const char *codes)
 {
     struct arena mem;
     arena_init(&mem);
-    struct span said = smtp_in_testing_codes(smtp_in_testing_talk(smtp_in_session_run, input, 0, &mem), &mem);
+    struct span said = smtp_in_testing_codes(talk(input, 0, &mem), &mem);
     bool good = span_eq(said, span_z(codes));
     if (!good)
         fprintf(stderr, "%.*s\n", SPAN_ARGS(said));
@@ -203,26 +207,26 @@ static WAITS void limits(void)
     struct arena mem;
     arena_init(&mem);
     limit_value[LIMIT_SMTP_ERRORS_SOFT] = 19;
-    struct span said = smtp_in_testing_talk(smtp_in_session_run, repeated("FROB\r\n", 40, &mem), 0, &mem);
+    struct span said = talk(repeated("FROB\r\n", 40, &mem), 0, &mem);
     CHECK(count(said, "500 5.5.2") == 20 && count(said, "421 4.7.0") == 1);
-    said = smtp_in_testing_talk(smtp_in_session_run, repeated("NOOP\r\n", 5000, &mem), 0, &mem);
+    said = talk(repeated("NOOP\r\n", 5000, &mem), 0, &mem);
     CHECK(count(said, "250 2.0.0") == 101 && count(said, "421 4.7.0") == 1);
-    said = smtp_in_testing_talk(smtp_in_session_run, repeated("x", 60000, &mem), 0, &mem);
+    said = talk(repeated("x", 60000, &mem), 0, &mem);
     CHECK(count(said, "220 ") == 1 && count(said, "\r\n") == 1); /* it ended inside the line */
-    said = smtp_in_testing_talk(smtp_in_session_run, repeated("x", 80000, &mem), 0, &mem);
+    said = talk(repeated("x", 80000, &mem), 0, &mem);
     CHECK(count(said, "421 4.7.0") == 1);
     struct str s;
     str_init(&s, &mem);
     str_add(&s, repeated("x", 3000, &mem));
     str_addz(&s, "\r\nNOOP\r\n");
-    said = smtp_in_testing_talk(smtp_in_session_run, str_span(&s), 0, &mem);
+    said = talk(str_span(&s), 0, &mem);
     CHECK(count(said, "500 5.5.6") == 1 && count(said, "250 2.0.0") == 1);
     limit_value[LIMIT_SMTP_RCPTS] = 100;
     str_clear(&s);
     str_addz(&s, HELLO "MAIL FROM:<>\r\n");
     str_add(&s, repeated("RCPT TO:<bob@example.test>\r\n", 150, &mem));
     str_addz(&s, "DATA\r\nx\r\n.\r\n");
-    said = smtp_in_testing_talk(smtp_in_session_run, str_span(&s), 0, &mem);
+    said = talk(str_span(&s), 0, &mem);
     CHECK(count(said, "250 2.1.5") == 100 && count(said, "452 4.5.3") == 50 && count(said, "250 2.0.0") == 1);
     CHECK(smtp_in_seen->targets == 1);
     limit_value[LIMIT_SMTP_RCPTS] = limit_table[LIMIT_SMTP_RCPTS].def;
@@ -281,7 +285,7 @@ static WAITS void model(void)
             str_addf(&want, " %u", code);
         }
         unsigned before = smtp_in_seen->ingests;
-        struct span said = smtp_in_testing_talk(smtp_in_session_run, str_span(&in), round % 3 == 0 ? 7 : 0, &mem);
+        struct span said = talk(str_span(&in), round % 3 == 0 ? 7 : 0, &mem);
         CHECK(span_eq(smtp_in_testing_codes(said, &mem), str_span(&want)));
         CHECK(smtp_in_seen->ingests - before == stored);
         char name[16];

@@ -3,10 +3,7 @@
 
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-
-#include "base/clock.h"
 
 enum { SCANS = 8 }; /* they die in some tests */
 
@@ -218,67 +215,6 @@ int smtp_in_testing_run(void (*fn)(void))
     waitpid(store.pid, NULL, 0);
     munmap(smtp_in_seen, sizeof *smtp_in_seen);
     return failed;
-}
-
-/* ---- the client -------------------------------------------------------------------------------------------------------- */
-
-struct served {
-    session_fn *session;
-    int fd;
-    struct coro *waiter;
-    bool over;
-};
-
-static const struct conn_addr here = {.ip = {[10] = 0xff, 0xff, 192, 0, 2, 7}, .v4 = true, .text = "192.0.2.7"};
-
-static WAITS void serve(void *arg)
-{
-    struct served *v = arg;
-    struct session_env env = {.service = SERVICE_smtp};
-    struct conn *c = conn_new(v->fd, &here, &here);
-    v->session(c, &env);
-    while (env.linger && conn_fill(c) == 0) /* as a front does */
-        conn_consume(c, conn_input(c).n);
-    conn_free(c);
-    v->over = true;
-    coro_wake(v->waiter);
-}
-
-static WAITS void send_all(struct conn *c, struct span input, size_t step)
-{
-    while (input.n > 0 && !conn_dead(c)) {
-        size_t n = step == 0 ? input.n : MIN_OF(step, input.n);
-        conn_write(c, span_of(input.p, n));
-        conn_flush(c);
-        input = span_from(input, n);
-        if (step > 0)
-            coro_yield();
-    }
-}
-
-WAITS struct span smtp_in_testing_talk(session_fn *session, struct span input, size_t step, struct arena *mem)
-{
-    int ends[2], keep;
-    struct str said;
-    str_init(&said, mem);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
-        return SPAN_NONE;
-    struct served v = {.session = session, .fd = ends[0], .waiter = coro_self()};
-    coro_start(serve, &v);
-    keep = dup(ends[1]);
-    struct conn *c = conn_new(ends[1], &here, &here);
-    conn_limit(c, 20000);
-    send_all(c, input, step);
-    shutdown(keep, SHUT_WR);
-    while (conn_fill(c) == 0 || conn_input(c).n > 0) {
-        str_add(&said, conn_input(c));
-        conn_consume(c, conn_input(c).n);
-    }
-    while (!v.over)
-        coro_wait(clock_mono_ms() + 20000);
-    conn_free(c);
-    close(keep);
-    return str_span(&said);
 }
 
 struct span smtp_in_testing_codes(struct span said, struct arena *mem)

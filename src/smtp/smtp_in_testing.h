@@ -1,9 +1,9 @@
-/* smtp_in_testing: the roles that an SMTP session calls, played by small processes, and a client that plays scripts. */
+/* smtp_in_testing: the roles that an SMTP session calls, played by small processes. */
 #ifndef POSTEL_SMTP_IN_TESTING_H
 #define POSTEL_SMTP_IN_TESTING_H
 
 #include "run/ipc_testing.h"
-#include "run/session.h"
+#include "run/session_testing.h"
 
 /* What the played store was last asked to keep; in memory that all processes share. */
 struct smtp_in_seen {
@@ -25,9 +25,6 @@ extern struct smtp_in_seen *smtp_in_seen;
  * "CRASH-ONCE" unless alone. store refuses "SENDER-FULL" in the reverse-path. Returns how many checks failed. */
 int smtp_in_testing_run(void (*fn)(void));
 
-/* One session fed with `input`, `step` bytes at a time (0: all at once), then end of file. Returns all it said; lives in
- * mem. session: session_fn. */
-WAITS struct span smtp_in_testing_talk(session_fn *session, struct span input, size_t step, struct arena *mem);
 /* The codes of the replies in it: "220 250 354". */
 struct span smtp_in_testing_codes(struct span said, struct arena *mem);
 
