@@ -201,6 +201,10 @@ static bool token(struct address_reader *r, struct item *it)
     case ':':
         if (!it->angle && !it->at && !r->in_group)
             return false;
+        if (it->angle && !it->done) { /* <mailto:a@b>: is no address, and must not look like one */
+            atom(r, it);
+            return true;
+        }
         break;
     case '<':
         if (!it->angle) {

@@ -85,6 +85,7 @@ static const struct {
     {IN("=?utf-8?q?J=C3=B6rg?= <j@x.test>"), IN("=?utf-8?q?J=C3=B6rg?=<j@x.test>")},
     {IN("J\xc3\xb6rg <j\xc3\xb6rg@b\xc3\xbc.test>"), IN("J\xc3\xb6rg<j\xc3\xb6rg@b\xc3\xbc.test>")},
     {IN("\\ <a@b>"), IN("\\<a@b>")},
+    {IN("<mailto:a@b>"), IN("<mailto:a@b>")},
     {IN("<>"), IN("<@>")},
     {IN("<@x.test>"), IN("<@x.test>")},
     {IN("a@b\0, c@d"), IN("<a@b>|<c@d>")},

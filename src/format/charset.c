@@ -70,6 +70,10 @@ static void add_utf8(struct str *out, struct span in)
 {
     size_t from = 0, at = 0;
     uint32_t cp;
+    if (utf8_valid(in)) { /* nearly always, and much faster */
+        str_add(out, in);
+        return;
+    }
     while (at < in.n) {
         size_t n = utf8_decode(span_from(in, at), &cp);
         if (n > 0) {

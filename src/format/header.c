@@ -126,7 +126,7 @@ struct span header_unfold(struct span value, struct arena *mem)
     for (size_t i = 0; i < value.n; i++)
         if (value.p[i] != '\r' && value.p[i] != '\n' && value.p[i] != 0)
             copy[n++] = value.p[i];
-    return span_of(copy, n);
+    return span_trim(span_of(copy, n));
 }
 
 static bool writable(struct span name, struct span value)

@@ -9,8 +9,9 @@
 #include "format/html_text.h"
 
 enum {
-    PLAIN_BYTES = 4096,         /* raw bytes of a plain text part */
-    HTML_FIRST = 16384,         /* of an HTML part; more when that gave little (style sheets come first) */
+    PLAIN_FIRST = 1024,         /* raw bytes of a plain text part; */
+    PLAIN_BYTES = 8192,         /* more when they gave little */
+    HTML_FIRST = 16384,         /* the same of an HTML part, where style sheets come first */
     HTML_BYTES = 262144,
     HTML_TEXT = 4096,           /* bytes of visible text that are enough */
     TRIES = 3,                  /* text parts */
@@ -77,14 +78,18 @@ static struct span decode(struct span raw, const struct mime_part *p, struct are
 
 static struct span part_text(struct span body, const struct mime_part *p, struct arena *mem)
 {
-    if (p->at.type != MIME_TEXT_HTML)
-        return fold(decode(span_sub(body, 0, PLAIN_BYTES), p, mem), mem);
-    for (size_t most = HTML_FIRST;; most = HTML_BYTES) {
-        struct str text;
-        str_init(&text, mem);
-        html_text(&text, decode(span_sub(body, 0, most), p, mem), HTML_TEXT);
-        struct span out = fold(str_span(&text), mem);
-        if (out.n >= PREVIEW_CHARS / 2 || most >= body.n || most == HTML_BYTES)
+    bool html = p->at.type == MIME_TEXT_HTML;
+    size_t last = html ? HTML_BYTES : PLAIN_BYTES;
+    for (size_t most = html ? HTML_FIRST : PLAIN_FIRST;; most = last) {
+        struct span text = decode(span_sub(body, 0, most), p, mem);
+        if (html) {
+            struct str seen;
+            str_init(&seen, mem);
+            html_text(&seen, text, HTML_TEXT);
+            text = str_span(&seen);
+        }
+        struct span out = fold(text, mem);
+        if (out.n >= PREVIEW_CHARS || most >= body.n || most == last)
             return out;
     }
 }
