@@ -1,4 +1,4 @@
-/* limits: every limit is a number in this one table (SECURITY, Limits), with its unit and its reason. */
+/* limits: every limit is a number in this one table (doc/limits.md), with its unit and its reason. */
 #ifndef POSTEL_LIMITS_H
 #define POSTEL_LIMITS_H
 

@@ -45,7 +45,7 @@ struct slot {
 
 struct leaver { uint64_t boot; pid_t pid; int64_t until_ms; };
 
-/* DESIGN, Between roles 1: whom a role may call. auth posts session handles to store. */
+/* doc/architecture.md, 1: whom a role may call. auth posts session handles to store. */
 static const unsigned calls[ROLE_COUNT] = {
     [ROLE_FRONT_MX] = ROLE_BIT(ROLE_AUTH) | ROLE_BIT(ROLE_SCAN) | ROLE_BIT(ROLE_STORE) | ROLE_BIT(ROLE_RELAY),
     [ROLE_FRONT_USER] = ROLE_BIT(ROLE_AUTH) | ROLE_BIT(ROLE_SCAN) | ROLE_BIT(ROLE_STORE) | ROLE_BIT(ROLE_RELAY),
@@ -55,7 +55,7 @@ static const unsigned calls[ROLE_COUNT] = {
     [ROLE_AUTH] = ROLE_BIT(ROLE_STORE),
 };
 
-/* DESIGN, Between roles 9: the order of stopping; they start the other way round. */
+/* doc/architecture.md, 1: the order of stopping; they start the other way round. */
 static const struct stage { unsigned roles; enum limit_id limit; } stages[] = {
     {ROLES_FRONT, LIMIT_STOP_FRONT_S},
     {ROLE_BIT(ROLE_RELAY), LIMIT_STOP_RELAY_S},

@@ -1,4 +1,4 @@
-/* ipc: calls and posts between roles over Unix sockets, from the one table (DESIGN, Between roles; SEC-24).
+/* ipc: calls and posts between roles over Unix sockets, from the one table (doc/architecture.md; SEC-24).
  *
  * Frame: u32 length of what follows, u32 call id, u16 message id, u16 kind (call, reply, fail, post); then the fields
  * in order, little endian, bytes as u32 length + bytes, lists as u32 count + records. At most IPC_FRAME_MAX; a

@@ -182,7 +182,7 @@ static void ctl_peer(const struct ipc_peer *from, const void *in)
         on_peer(&peer, ch);
 }
 
-/* What must be read from files before they are out of reach (DESIGN, Between roles 5). */
+/* What must be read from files before they are out of reach (doc/architecture.md, 1). */
 static void warm(void)
 {
     tzset();

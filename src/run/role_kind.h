@@ -1,4 +1,4 @@
-/* role_kind: the roles, by number and name (DESIGN 1). */
+/* role_kind: the roles, by number and name (doc/architecture.md, 1). */
 #ifndef POSTEL_ROLE_KIND_H
 #define POSTEL_ROLE_KIND_H
 

@@ -1,4 +1,4 @@
-/* smtp_in_scan: has scan read a message; one that brings scan down is tried once more alone (DESIGN, Between roles 4). */
+/* smtp_in_scan: has scan read a message; one that brings scan down is tried once more alone (doc/architecture.md, 1). */
 #ifndef POSTEL_SMTP_IN_SCAN_H
 #define POSTEL_SMTP_IN_SCAN_H
 

@@ -1,4 +1,4 @@
-/* store: the mail at rest, behind some two dozen mail operations (DESIGN 3). No SQL and no engine's name above this file.
+/* store: the mail at rest, behind some two dozen mail operations (doc/architecture.md, 3). No SQL and no engine's name above this file.
  *
  * Operations take and give the structs of run/ipc_table.h, so that a front over IPC and a test in the process use the
  * same ones; `handle` fields are not looked at here: the account is an argument of its own.

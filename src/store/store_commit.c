@@ -1,4 +1,4 @@
-/* store_commit: a batch of writes becomes one sync of the log and one transaction of the index (DESIGN 3).
+/* store_commit: a batch of writes becomes one sync of the log and one transaction of the index (doc/architecture.md, 3).
  *
  * Bodies first, then the rows that name them: a row never names bytes that are not on disk. An operation that is
  * refused by its own checks has changed nothing and does not disturb the others. Trouble with the files rolls the whole

@@ -1,4 +1,4 @@
-/* store_edit: edit lists, which turn the bytes of the log into the bytes that a client reads (DESIGN 2).
+/* store_edit: edit lists, which turn the bytes of the log into the bytes that a client reads (doc/architecture.md, 2).
  *
  * Format, kept in the index: version byte 1, then in order of `at` {u32 at, u32 cut, u32 length, bytes}, little endian:
  * at offset `at` of the stored message leave out `cut` bytes and put `bytes` there. An empty list is no bytes at all. */
