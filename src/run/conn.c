@@ -133,7 +133,7 @@ void conn_free(struct conn *c)
 static WAITS int shake_hands(struct conn *c, int64_t deadline_ms)
 {
     for (;;) {
-        int done = conn_io_handshake(c); /* sleeps inside while auth signs */
+        int done = conn_io_handshake(c);
         if (done != 0)
             return done > 0 ? WAIT_OK : WAIT_CLOSED;
         int r = conn_io_wait(c, deadline_ms);

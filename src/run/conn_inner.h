@@ -26,12 +26,12 @@ struct conn {
     struct conn_addr peer, local;
 };
 
-/* conn_io.c: the socket, without waiting. Reads or writes up to n bytes: > 0 how many; 0: not now, c->want says what to
- * wait for; -1: end of file (c->eof) or the connection is dead (c->dead). */
+/* conn_io.c: the socket, tried at once. Reads or writes up to n bytes: > 0 how many; 0: not now,
+ * c->want says what to wait for; -1: end of file (c->eof) or the connection is dead (c->dead). */
 ssize_t conn_io_read(struct conn *c, char *buf, size_t n);
 ssize_t conn_io_write(struct conn *c, const char *buf, size_t n);
 bool conn_io_readable(const struct conn *c);    /* a read is worth a try */
-int conn_io_handshake(struct conn *c);          /* 1 done, 0 not now, -1 dead */
+WAITS int conn_io_handshake(struct conn *c);    /* 1 done, 0 not now, -1 dead; sleeps inside while auth signs */
 void conn_io_dead(struct conn *c);              /* marks it; what was buffered is dropped */
 void conn_io_ready(struct loop_io *io, unsigned events);
 int64_t conn_io_deadline(const struct conn *c); /* of a wait that begins now */

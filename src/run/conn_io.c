@@ -102,7 +102,7 @@ static int tls_failed(struct conn *c, int ret)
     return -1;
 }
 
-int conn_io_handshake(struct conn *c)
+WAITS int conn_io_handshake(struct conn *c)
 {
     ERR_clear_error();
     int r = SSL_accept(c->ssl);
