@@ -2,8 +2,8 @@
  * comes from outside: no byte of the net, no mail, only signals and what roles post on their control channels.
  *
  * A slot is a place for one role process; boot tells the processes that fill it one after the other apart. A process is
- * wired when it is ready: for each pair that may call, both ends get their half of a fresh socketpair. A scan that asks
- * to be replaced leaves its slot and lives on among the leavers until its callers have let it go. */
+ * wired when it is ready (master_wire.c). A scan that asks to be replaced leaves its slot and lives on among the leavers
+ * until its callers have let it go. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,40 +20,14 @@
 #include "roles/master_notify.h"
 #include "roles/master_place.h"
 #include "roles/master_spawn.h"
+#include "roles/master_wire.h"
 #include "roles/roles.h"
 #include "run/loop.h"
 #include "run/shared.h"
 
 enum { QUICK_DEATH_MS = 2000, DELAY_FIRST_MS = 100, DELAY_MOST_MS = 5000, START_TRIES = 5, STOP_ORDINARY_MS = 10000 };
 
-enum state { DOWN, STARTING, READY };
-
-struct slot {
-    enum role_kind kind;
-    uint32_t index;
-    enum state state;
-    uint64_t boot;
-    pid_t pid;                  /* 0: none */
-    struct ipc_chan *control;
-    int64_t started_ms;
-    int64_t delay_ms;           /* before the next start, when this one dies soon */
-    struct loop_timer restart;
-    bool relief;                /* takes over from a retired one: nothing to tell people */
-    int page, page_ro;          /* its counters; kept over restarts */
-    unsigned failed_starts;
-};
-
 struct leaver { uint64_t boot; pid_t pid; int64_t until_ms; };
-
-/* doc/architecture.md, 1: whom a role may call. auth posts session handles to store. */
-static const unsigned calls[ROLE_COUNT] = {
-    [ROLE_FRONT_MX] = ROLE_BIT(ROLE_AUTH) | ROLE_BIT(ROLE_SCAN) | ROLE_BIT(ROLE_STORE) | ROLE_BIT(ROLE_RELAY),
-    [ROLE_FRONT_USER] = ROLE_BIT(ROLE_AUTH) | ROLE_BIT(ROLE_SCAN) | ROLE_BIT(ROLE_STORE) | ROLE_BIT(ROLE_RELAY),
-    [ROLE_SCAN] = ROLE_BIT(ROLE_RELAY),
-    [ROLE_RELAY] = ROLE_BIT(ROLE_STORE),
-    [ROLE_STORE] = ROLE_BIT(ROLE_SCAN) | ROLE_BIT(ROLE_AUTH) | ROLE_BIT(ROLE_RELAY),
-    [ROLE_AUTH] = ROLE_BIT(ROLE_STORE),
-};
 
 /* doc/architecture.md, 1: the order of stopping; they start the other way round. */
 static const struct stage { unsigned roles; enum limit_id limit; } stages[] = {
@@ -64,85 +38,36 @@ static const struct stage { unsigned roles; enum limit_id limit; } stages[] = {
     {ROLE_BIT(ROLE_AUTH), LIMIT_COUNT},
 };
 
-static struct span config_bytes;
-static struct slot *slots;
+static struct master_slot *slots;
 static size_t n_slots;
 static VEC(struct leaver) leavers;
-static int control_socket[ROLE_COUNT], clock_page = -1;
 static bool ready_told, stopping;
 static size_t stage;
 static struct loop_timer stage_timer, leaver_timer;
 static char weakest[128]; /* isolation that the least isolated role has reached */
 static int exit_status;
 
-static void spawn(struct slot *s);
+static void spawn(struct master_slot *s);
 static void begin_stop(void);
 
-/* ---- wiring ----------------------------------------------------------------------------------------------------------------- */
-
-static void tell_peer(const struct slot *to, const struct slot *about, bool calling, int fd)
+/* A role that lacks a channel or a socket would look well and serve nobody: away with it, and on to the next try. */
+static void give_up(const struct master_slot *s)
 {
-    struct msg_ctl_peer m = {.kind = about->kind, .index = about->index, .boot = about->boot, .calls = calling, .socket = fd};
-    ipc_post_on(to->control, MSG_ID_ctl_peer, &m); /* takes a copy of fd */
-    close(fd);
-}
-
-static void wire_pair(const struct slot *caller, const struct slot *callee)
-{
-    int ends[2];
-    if (!(calls[caller->kind] & ROLE_BIT(callee->kind)))
-        return;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) {
-        LOG(LOG_ERROR, "master.wire", L_Z("error", strerror(errno)));
-        return;
-    }
-    tell_peer(callee, caller, false, ends[1]); /* who serves first, so that nothing waits in a channel without reader */
-    tell_peer(caller, callee, true, ends[0]);
-}
-
-static void wire(const struct slot *fresh)
-{
-    for (struct slot *s = slots; s < slots + n_slots; s++)
-        if (s != fresh && s->state == READY && s->control != NULL) {
-            wire_pair(fresh, s);
-            wire_pair(s, fresh);
-        }
+    LOG(LOG_ERROR, "role.incomplete", L_Z("name", role_kind_name(s->kind)), L_INT("pid", s->pid),
+        L_Z("why", "not all of its descriptors could be handed over; is master's limit of open files too low?"));
+    kill(s->pid, SIGKILL);
 }
 
 /* ---- starting ----------------------------------------------------------------------------------------------------------------- */
 
-static void send_pages(const struct slot *s)
-{
-    for (const struct slot *o = slots; o < slots + n_slots; o++) {
-        struct msg_ctl_page m = {.kind = o->kind, .index = o->index, .page = o == s ? s->page : o->page_ro};
-        if (o == s || o->index == 0)
-            ipc_post_on(s->control, MSG_ID_ctl_page, &m);
-    }
-    if (clock_page >= 0)
-        ipc_post_on(s->control, MSG_ID_ctl_page, &(struct msg_ctl_page){.kind = ROLE_MASTER, .page = clock_page});
-}
-
-static void send_sockets(const struct slot *s)
-{
-    const struct master_listener *all;
-    size_t n = master_listen_all(&all);
-    for (size_t i = 0; i < n; i++)
-        if (service_table[all[i].service].role == s->kind) {
-            struct msg_ctl_listener m = {.service = all[i].service, .socket = all[i].fd};
-            ipc_post_on(s->control, MSG_ID_ctl_listener, &m);
-        }
-    if (control_socket[s->kind] >= 0)
-        ipc_post_on(s->control, MSG_ID_ctl_admin, &(struct msg_ctl_admin){.socket = control_socket[s->kind]});
-}
-
-static void try_again_later(struct slot *s)
+static void try_again_later(struct master_slot *s)
 {
     int64_t wait = s->delay_ms;
     s->delay_ms = MIN_OF(MAX_OF(s->delay_ms * 2, DELAY_FIRST_MS), DELAY_MOST_MS);
     loop_timer_set(&s->restart, clock_mono_ms() + wait);
 }
 
-static void spawn(struct slot *s)
+static void spawn(struct master_slot *s)
 {
     int fd;
     s->boot = rand_u64();
@@ -154,30 +79,26 @@ static void spawn(struct slot *s)
         try_again_later(s);
         return;
     }
-    s->state = STARTING;
+    s->state = MASTER_STARTING;
     s->control = ipc_attach(fd, (struct ipc_peer){.kind = s->kind, .index = s->index, .boot = s->boot}, false, true);
     if (s->control == NULL)
         base_die("master: a control channel");
     LOG(s->relief ? LOG_DEBUG : LOG_INFO, "role.start", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid));
-    ipc_post_on(s->control, MSG_ID_ctl_config, &(struct msg_ctl_config){.text = config_bytes});
-    struct msg_ctl_self self = {.kind = s->kind, .index = s->index, .boot = s->boot};
-    ipc_post_on(s->control, MSG_ID_ctl_self, &self);
-    send_pages(s);
-    send_sockets(s);
-    ipc_post_on(s->control, MSG_ID_ctl_go, &(struct msg_ctl_go){});
+    if (!master_wire_hand_over(s))
+        give_up(s);
 }
 
 static void restart_due(struct loop_timer *t)
 {
     if (!stopping)
-        spawn(CONTAINER_OF(t, struct slot, restart));
+        spawn(CONTAINER_OF(t, struct master_slot, restart));
 }
 
 /* ---- what roles post ------------------------------------------------------------------------------------------------------------ */
 
-static struct slot *slot_of(uint64_t boot)
+static struct master_slot *slot_of(uint64_t boot)
 {
-    for (struct slot *s = slots; s < slots + n_slots; s++)
+    for (struct master_slot *s = slots; s < slots + n_slots; s++)
         if (s->pid != 0 && s->boot == boot)
             return s;
     return NULL;
@@ -189,8 +110,8 @@ static void tell_ready(void)
     size_t n = master_listen_all(&all);
     if (ready_told)
         return;
-    for (const struct slot *s = slots; s < slots + n_slots; s++)
-        if (s->state != READY)
+    for (const struct master_slot *s = slots; s < slots + n_slots; s++)
+        if (s->state != MASTER_READY)
             return;
     ready_told = true;
     for (size_t i = 0; i < n; i++)
@@ -205,22 +126,24 @@ static void tell_ready(void)
 static void ctl_ready(const struct ipc_peer *peer, const void *in)
 {
     const struct msg_ctl_ready *m = in;
-    struct slot *s = slot_of(peer->boot);
-    if (s == NULL || s->state != STARTING)
+    struct master_slot *s = slot_of(peer->boot);
+    if (s == NULL || s->state != MASTER_STARTING)
         return;
-    s->state = READY;
+    s->state = MASTER_READY;
     s->failed_starts = 0;
     if (weakest[0] == '\0' || m->isolation.n < strlen(weakest))
         snprintf(weakest, sizeof weakest, "%.*s", SPAN_ARGS(m->isolation));
     LOG(s->relief ? LOG_DEBUG : LOG_INFO, "role.ready", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid),
         L_INT("ms", clock_mono_ms() - s->started_ms), L_SPAN("isolation", m->isolation));
-    wire(s);
-    tell_ready();
+    if (!master_wire_peers(s))
+        give_up(s);
+    else
+        tell_ready();
 }
 
 static void ctl_retire(const struct ipc_peer *peer, const void *in)
 {
-    struct slot *s = slot_of(peer->boot);
+    struct master_slot *s = slot_of(peer->boot);
     if (s == NULL || stopping)
         return;
     int64_t until = clock_mono_ms() + (LIMIT(SCAN_CALL_S) + LIMIT(IPC_CALL_S)) * 1000;
@@ -242,7 +165,7 @@ static const struct ipc_handler handlers[] = {
 /* A role without its control channel has ended, or was cut off for what it sent. */
 static void control_closed(struct ipc_peer peer, bool calling)
 {
-    struct slot *s = slot_of(peer.boot);
+    struct master_slot *s = slot_of(peer.boot);
     if (s == NULL)
         return;
     s->control = NULL;
@@ -274,16 +197,16 @@ static bool leaver_left(pid_t pid)
     return false;
 }
 
-static void died(struct slot *s, int status)
+static void died(struct master_slot *s, int status)
 {
-    bool early = s->state == STARTING;
+    bool early = s->state == MASTER_STARTING;
     s->relief = false;
     int64_t lived = clock_mono_ms() - s->started_ms;
     if (!stopping)
         LOG(LOG_WARN, "role.died", L_Z("name", role_kind_name(s->kind)), L_INT("index", s->index), L_INT("pid", s->pid),
             L_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0),
             L_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : 0), L_INT("lived_ms", lived));
-    s->state = DOWN;
+    s->state = MASTER_DOWN;
     s->pid = 0;
     if (s->control != NULL)
         ipc_detach(s->control);
@@ -310,7 +233,7 @@ static void reap(void)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (leaver_left(pid))
             continue;
-        for (struct slot *s = slots; s < slots + n_slots; s++)
+        for (struct master_slot *s = slots; s < slots + n_slots; s++)
             if (s->pid == pid) {
                 died(s, status);
                 break;
@@ -322,14 +245,14 @@ static void reap(void)
 
 /* ---- stopping ------------------------------------------------------------------------------------------------------------------- */
 
-static bool in_stage(const struct slot *s)
+static bool in_stage(const struct master_slot *s)
 {
     return s->pid != 0 && (stages[stage].roles & ROLE_BIT(s->kind));
 }
 
 static bool stage_over(void)
 {
-    for (const struct slot *s = slots; s < slots + n_slots; s++)
+    for (const struct master_slot *s = slots; s < slots + n_slots; s++)
         if (in_stage(s))
             return false;
     return true;
@@ -340,7 +263,7 @@ static void enter_stage(void)
     int64_t wait = STOP_ORDINARY_MS;
     if (stages[stage].limit != LIMIT_COUNT)
         wait = limit_value[stages[stage].limit] * 1000 + 1000; /* the role itself knows the limit; this is for one that hangs */
-    for (const struct slot *s = slots; s < slots + n_slots; s++)
+    for (const struct master_slot *s = slots; s < slots + n_slots; s++)
         if (in_stage(s) && s->control != NULL)
             ipc_post_on(s->control, MSG_ID_ctl_stop, &(struct msg_ctl_stop){});
     loop_timer_set(&stage_timer, clock_mono_ms() + wait);
@@ -357,7 +280,7 @@ static void next_stage(void)
 
 static void stage_late(struct loop_timer *t)
 {
-    for (const struct slot *s = slots; s < slots + n_slots; s++)
+    for (const struct master_slot *s = slots; s < slots + n_slots; s++)
         if (in_stage(s)) {
             LOG(LOG_WARN, "role.killed", L_Z("name", role_kind_name(s->kind)), L_INT("pid", s->pid),
                 L_Z("why", "did not stop in time"));
@@ -373,7 +296,7 @@ static void begin_stop(void)
     LOG(LOG_INFO, "postel.stopping");
     master_notify_send("STOPPING=1");
     master_listen_end(); /* with the fronts' own copies gone, connecting is refused */
-    for (struct slot *s = slots; s < slots + n_slots; s++)
+    for (struct master_slot *s = slots; s < slots + n_slots; s++)
         loop_timer_clear(&s->restart);
     for (size_t i = 0; i < leavers.n; i++)
         kill(leavers.v[i].pid, SIGKILL);
@@ -418,7 +341,7 @@ static uint32_t instances(enum role_kind kind)
 static void add_slots(enum role_kind kind)
 {
     for (uint32_t i = 0; i < instances(kind); i++) {
-        struct slot *s = &slots[n_slots++];
+        struct master_slot *s = &slots[n_slots++];
         s->kind = kind;
         s->index = i;
         loop_timer_init(&s->restart, restart_due);
@@ -434,6 +357,8 @@ static void make_slots(void)
         for (enum role_kind kind = ROLE_FRONT_MX; kind <= ROLE_AUTH; kind++)
             if (stages[i].roles & ROLE_BIT(kind))
                 add_slots(kind);
+    master_wire.slots = slots;
+    master_wire.n_slots = n_slots;
 }
 
 /* For tests: the clock that all roles obey is a file of two numbers (struct clock_page), which the test changes. */
@@ -442,9 +367,10 @@ static int open_test_clock(struct fail *f)
     const char *path = getenv("POSTEL_TEST_CLOCK");
     if (path == NULL)
         return 0;
-    clock_page = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (clock_page < 0 || ftruncate(clock_page, sizeof(struct clock_page)) < 0 || shared_map_clock(clock_page) < 0)
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, sizeof(struct clock_page)) < 0 || shared_map_clock(fd) < 0)
         return fail_errno(f, path, errno);
+    master_wire.clock_page = fd;
     LOG(LOG_WARN, "master.clock", L_Z("why", "POSTEL_TEST_CLOCK is set: time is what a test says"));
     return 0;
 }
@@ -452,11 +378,11 @@ static int open_test_clock(struct fail *f)
 static int set_up(const struct config *config, struct fail *f)
 {
     for (size_t i = 0; i < ROLE_COUNT; i++)
-        control_socket[i] = -1;
+        master_wire.control_socket[i] = -1;
     if (open_test_clock(f) < 0 || master_spawn_prepare(f) < 0 || master_place_data(config, f) < 0
         || master_listen_services(config, f) < 0 || master_place_user(config, f) < 0 || master_place_enter(config, f) < 0
-        || (control_socket[ROLE_STORE] = master_listen_control(ROLE_STORE, f)) < 0
-        || (control_socket[ROLE_AUTH] = master_listen_control(ROLE_AUTH, f)) < 0)
+        || (master_wire.control_socket[ROLE_STORE] = master_listen_control(ROLE_STORE, f)) < 0
+        || (master_wire.control_socket[ROLE_AUTH] = master_listen_control(ROLE_AUTH, f)) < 0)
         return -1;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return fail_errno(f, "NO_NEW_PRIVS", errno);
@@ -469,7 +395,7 @@ int master_main(const struct config *config, struct span text)
 {
     struct fail f = {0};
     config_use(config);
-    config_bytes = text;
+    master_wire.config = text;
     log_setup("master", (enum log_level)config_count(CONFIG_server_log_level));
     if (set_up(config, &f) < 0) {
         LOG(LOG_ERROR, "postel.failed", L_Z("why", f.text));
@@ -481,7 +407,7 @@ int master_main(const struct config *config, struct span text)
     loop_timer_init(&stage_timer, stage_late);
     loop_timer_init(&leaver_timer, leaver_late);
     make_slots();
-    for (struct slot *s = slots; s < slots + n_slots; s++)
+    for (struct master_slot *s = slots; s < slots + n_slots; s++)
         spawn(s);
     loop_run();
     LOG(LOG_INFO, "postel.stopped");
