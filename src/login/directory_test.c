@@ -164,11 +164,13 @@ static void what_may_be_a_domain(void **state)
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.test",
     };
 
+    assert_int_equal(add_domain("demo.test", "alice@demo.test"), 0);
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         if (add_domain(bad[i], "alice@demo.test") == 0)
             fail_msg("accepted as a domain: %s", bad[i]);
-    assert_int_equal(finish(directory_plan_domain_add(d, span_of("a\0.test", 7), SPAN("a@b.test"), SPAN_NONE, &c, &mem, &f),
+    assert_int_equal(finish(directory_plan_domain_add(d, span_of("a\0.test", 7), SPAN("alice@demo.test"), SPAN_NONE, &c, &mem, &f),
                             &c), -1);
+    assert_int_equal(add_domain("a-b.x1.test", "alice@demo.test"), 0);
 }
 
 static void what_may_be_an_account(void **state)
@@ -295,6 +297,17 @@ static void expansion_is_bounded(void **state)
     assert_string_equal(rcpt("few@demo.test"), "OK u0@demo.test u1@demo.test u2@demo.test u3@demo.test");
     assert_int_equal(add_alias("many@demo.test", "u0@demo.test u1@demo.test u2@demo.test u3@demo.test u4@demo.test "
                                "u5@demo.test u6@demo.test"), -1);
+    /* Ten levels, two aliases each that name both of the next: 40 steps, not 2^10 */
+    limit_value[LIMIT_ALIAS_TARGETS] = 60;
+    char x[64], y[64], both[128] = "alice@demo.test";
+    for (int i = 0; i < 10; i++) {
+        snprintf(x, sizeof x, "x%d@demo.test", i);
+        snprintf(y, sizeof y, "y%d@demo.test", i);
+        assert_int_equal(add_alias(x, both), 0);
+        assert_int_equal(add_alias(y, both), 0);
+        snprintf(both, sizeof both, "%s %s", x, y);
+    }
+    assert_string_equal(rcpt(x), "OK alice@demo.test");
     limit_value[LIMIT_ALIAS_TARGETS] = limit_table[LIMIT_ALIAS_TARGETS].def;
 }
 

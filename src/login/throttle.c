@@ -171,7 +171,6 @@ static void charge(struct throttle *t, struct throttle_check *c, struct throttle
     if (b->used == 0)
         b->at_ms = now;
     c->bucket[c->n] = b;
-    c->before_ms[c->n] = b->next_ms;
     if (b->used < r->spare + DOUBLINGS)
         b->used++;
     if (b->used > r->spare) {
@@ -233,8 +232,8 @@ static void give_back(struct throttle_check *c, size_t i)
 
     if (b->used > 0)
         b->used--;
-    if (b->next_ms == c->set_ms[i]) /* nobody was charged since */
-        b->next_ms = c->before_ms[i];
+    if (b->next_ms == c->set_ms[i]) /* nobody was charged since; what was there before had passed */
+        b->next_ms = 0;
 }
 
 uint32_t throttle_end(struct throttle *t, struct throttle_check *c, bool right)

@@ -10,7 +10,7 @@ struct throttle_bucket;
 /* One admitted password check. */
 struct throttle_check {
     struct throttle_bucket *bucket[3];
-    int64_t before_ms[3], set_ms[3];
+    int64_t set_ms[3];
     size_t n;
     bool known;
     unsigned char pair[17];

@@ -143,6 +143,19 @@ static void own_account_buys_nothing(void **state)
     assert_true(computed < 200);
 }
 
+/* Nor does a right password that is slow to be computed give back what others were charged meanwhile. */
+static void slow_right_password(void **state)
+{
+    struct throttle_check own;
+    uint32_t wait_ms;
+
+    assert_true(throttle_begin(t, SPAN("mallory@demo.test"), v4(198, 51, 100, 7), &own, &wait_ms));
+    for (int i = 0; i < 20; i++)
+        attempt(ALICE, v4(198, 51, 100, 7), false);
+    throttle_end(t, &own, true);
+    assert_false(attempt(ALICE, v4(198, 51, 100, 7), false));
+}
+
 /* A network that knows the account is slowed down too. */
 static void guesser_in_a_known_network(void **state)
 {
@@ -216,7 +229,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(from_one_address_in_a_day), TEST(from_one_address_in_an_hour), TEST(from_one_address_at_once),
         TEST(from_a_24_in_a_day), TEST(from_a_64_in_a_day), TEST(from_a_48_in_a_day), TEST(from_everywhere_in_a_day),
-        TEST(same_network_other_account), TEST(own_account_buys_nothing), TEST(guesser_in_a_known_network),
+        TEST(same_network_other_account), TEST(own_account_buys_nothing), TEST(slow_right_password),
+        TEST(guesser_in_a_known_network),
         TEST(at_the_same_time), TEST(the_queue_is_bounded), TEST(memory_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -364,6 +365,26 @@ static void password_change_and_removal(void **state)
     assert_true(gone.account == bob.account);
 }
 
+/* SEC-13: a disabled account looks like one that does not exist. */
+static void disabled(void **state)
+{
+    struct msg_rcpt_check_r out;
+    sqlite3 *db;
+
+    add_demo();
+    stop();
+    assert_int_equal(sqlite3_open("auth/directory.db", &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE account SET disabled = 1 WHERE address = 'bob@demo.test'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    start();
+    assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_BAD);
+    assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_BAD);
+    assert_true(nothing_to_read(store));
+    assert_int_equal(CALL(front, rcpt_check, &out, .address = SPAN("bob@demo.test")), 0);
+    assert_int_equal(out.status, RCPT_DISABLED);
+}
+
 static void keys(void **state)
 {
     struct msg_tls_chains_r chains;
@@ -417,7 +438,7 @@ static void guesser(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(recipients), TEST(sessions), TEST(password_change_and_removal), TEST(keys), TEST(lists), TEST(guesser),
+        TEST(recipients), TEST(sessions), TEST(password_change_and_removal), TEST(disabled), TEST(keys), TEST(lists), TEST(guesser),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
