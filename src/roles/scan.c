@@ -19,7 +19,6 @@ enum { TRACE_BYTES = 65536 }; /* above message_bytes: the fields that fronts put
 static struct arena scratch;    /* of the message in work */
 static struct loop_timer age;
 static int64_t seen;            /* messages */
-static bool retired;
 
 /* A message in memory, and how it came there. */
 struct held {
@@ -63,14 +62,7 @@ static int hold(int fd, uint64_t size, struct held *h, struct fail *f)
     return 0;
 }
 
-static void retire(void)
-{
-    if (!retired)
-        role_retire();
-    retired = true;
-}
-
-static void on_age(struct loop_timer *t) { retire(); }
+static void on_age(struct loop_timer *t) { role_retire(); }
 
 static void count_message(void)
 {
@@ -80,7 +72,7 @@ static void count_message(void)
         loop_timer_set(&age, clock_mono_ms() + LIMIT(SCAN_S) * 1000);
     }
     if (seen >= LIMIT(SCAN_MESSAGES))
-        retire();
+        role_retire();
 }
 
 static void on_summarize(struct ipc_req *req)
