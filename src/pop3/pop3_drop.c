@@ -61,7 +61,7 @@ WAITS int pop3_drop_open(struct pop3_drop *d, struct span handle, bool *busy, st
     int r = IPC_CALL(ROLE_STORE, mailbox_lock, &lock, &out, &mem, f);
     arena_done(&mem);
     if (r < 0) {
-        *busy = strcmp(f->code, "4.3.2") != 0; /* 4.3.2: store itself did not answer */
+        *busy = strcmp(f->code, "4.2.0") == 0; /* what store says of a lock that another holds */
         return -1;
     }
     for (uint64_t first = 1; first != 0;)

@@ -1,4 +1,4 @@
-/* libFuzzer: POP3 command lines, stuffing and TOP. Dictionary: tests/corpus/pop3.dict. */
+/* libFuzzer: POP3 command lines, stuffing and TOP. Dictionary: tests/corpus/pop3_fuzz.dict. */
 #include "pop3/pop3_grammar.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);

@@ -51,7 +51,8 @@ size_t pop3_grammar_top(struct pop3_top *t, struct span in)
     while (n < in.n && !(t->body && t->left == 0)) {
         const char *line = in.p + n, *lf = memchr(line, '\n', in.n - n);
         size_t len = lf != NULL ? (size_t)(lf - line) : in.n - n;
-        t->text = t->text || len > 1 || (len == 1 && line[0] != '\r');
+        t->text = t->text || len > 1 || (len == 1 && (line[0] != '\r' || t->cr));
+        t->cr = len > 0;
         n += len + (lf != NULL);
         if (lf == NULL)
             break;
@@ -59,7 +60,7 @@ size_t pop3_grammar_top(struct pop3_top *t, struct span in)
             t->left--;
         else
             t->body = !t->text;
-        t->text = false;
+        t->text = t->cr = false;
     }
     return n;
 }

@@ -22,7 +22,8 @@ size_t pop3_grammar_stuff(struct pop3_stuff *s, struct span in, struct span *out
 /* TOP (RFC 1939 7): how much of `in` belongs to the header, the empty line and the first `left` lines of the body. */
 struct pop3_top {
     uint64_t left;
-    bool body, text; /* behind the empty line; this line is not empty */
+    bool body;     /* behind the empty line */
+    bool text, cr; /* of this line: it is not empty; it may be a CR so far */
 };
 size_t pop3_grammar_top(struct pop3_top *t, struct span in);
 

@@ -100,6 +100,7 @@ static void test_top(void **state)
         {"A: b\r\n\r\none\r\ntwo\r\n", 9, "A: b\r\n\r\none\r\ntwo\r\n"},
         {"A: b\r\n\r\n\r\n\r\ntwo\r\n", 1, "A: b\r\n\r\n\r\n"},
         {"\r\nbody\r\n", 0, "\r\n"},
+        {"\r\r\n.\n.", 0, "\r\r\n.\n."}, /* no empty line: found by the fuzzer */
         {"A: b\r\n", 3, "A: b\r\n"},
         {"A: b", 3, "A: b"},
     };

@@ -22,6 +22,7 @@ static const struct row *row_at(size_t i); /* NULL behind the last */
 
 /* ---- answers --------------------------------------------------------------------------------------------------------- */
 
+PRINTF_LIKE(3, 0)
 static WAITS int answer(struct pop3 *s, const char *status, const char *fmt, va_list ap)
 {
     char text[400];

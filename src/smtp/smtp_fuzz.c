@@ -1,4 +1,4 @@
-/* libFuzzer: the command grammar. Dictionary: tests/corpus/smtp.dict. */
+/* libFuzzer: the command grammar. Dictionary: tests/corpus/smtp_fuzz.dict. */
 #include "smtp/smtp_grammar.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
