@@ -4,8 +4,9 @@
 #include "admin/admin_config.h"
 #include "admin/admin_domain.h"
 #include "admin/admin_store.h"
-#include "admin/command.h"
-#include "run/ipc.h"
+#include "admin/control.h"
+#include "admin/place.h"
+#include "roles/roles.h"
 
 #define AT_SERVER (OPTION_BIT(DATA) | OPTION_BIT(CONFIG))
 #define LISTING (AT_SERVER | OPTION_BIT(PLAIN))
@@ -16,20 +17,52 @@ static int print_ipc(const struct command_input *in)
     return 0;
 }
 
+static int serve(const struct command_input *in)
+{
+    static struct arena mem; /* holds the text as long as the server runs */
+    struct fail f;
+    struct span text;
+    arena_init(&mem);
+    struct config *c = place_config_read(in, place_config(in), &text, &mem, &f);
+    if (!c)
+        return control_say(in, &f);
+    config_use(c);
+    int status = master_main(c, text);
+    config_free(c);
+    arena_done(&mem);
+    return status;
+}
+
+static int role(const struct command_input *in)
+{
+    static const struct role_def *const roles[] = {&front_mx_role, &front_user_role, &scan_role,
+                                                   &relay_role,    &store_role,      &auth_role};
+    int kind = role_kind_of(in->words[0]);
+    for (size_t i = 0; i < COUNT_OF(roles); i++)
+        if ((int)roles[i]->kind == kind)
+            return role_main(roles[i]);
+    return command_wrong(in, "there is no role %s; master starts roles, nobody else", in->words[0]);
+}
+
 static const struct command commands[] = {
+    {"serve", "", 0, 0, OPTION_BIT(CONFIG) | OPTION_BIT(SET), serve, "runs the server",
+     "Binds the ports, starts every role, starts again what dies; ends on SIGTERM or SIGINT. Logs to standard error.\n"
+     "Started as root it becomes the user of `server.user` once the ports are bound.\n",
+     "  postel serve\n"
+     "  postel serve --config ./postel.conf --set listen.smtp=127.0.0.1:2025 --set limits.message_bytes=10MiB\n"},
     {"domain add", "NAME", 1, 1, AT_SERVER | OPTION_BIT(ADMIN) | OPTION_BIT(LANGUAGE) | OPTION_BIT(PASSWORD_STDIN),
      admin_domain_add, "makes a domain of ours",
      "Mail for NAME is accepted from now on. Each domain has an account that gets what is sent to postmaster@ and\n"
      "abuse@; if ADDRESS is no account yet, it is made, and its password is asked for.\n",
      "  postel domain add example.org --admin jon@example.org\n"
-     "  postel domain add example.org --admin jon@example.org --password-stdin <file\n"},
+     "  postel domain add example.org --admin jon@example.org --password-stdin <FILE\n"},
     {"domain list", "", 0, 0, LISTING, admin_domain_list, "shows the domains",
      "Name, address of the admin, number of accounts and of aliases.\n",
      "  postel domain list\n  postel domain list --plain | cut -f1\n"},
     {"account add", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(LANGUAGE) | OPTION_BIT(PASSWORD_STDIN), admin_account_add,
      "makes an account", "ADDRESS must be in a domain of ours. The password is asked for twice.\n",
      "  postel account add jon@example.org --language en\n"
-     "  head -c 15 /dev/urandom | base64 | tee pw | postel account add jon@example.org --password-stdin\n"},
+     "  postel account add jon@example.org --password-stdin <FILE\n"},
     {"account list", "[DOMAIN]", 0, 1, LISTING, admin_account_list, "shows the accounts",
      "Address, language, state, when it was made, and the number by which the store knows it.\n",
      "  postel account list example.org\n  postel account list --plain | cut -f1\n"},
@@ -55,6 +88,7 @@ static const struct command commands[] = {
     {"config show", "[FILE]", 0, 1, 0, admin_config_show, "shows every option with its value, default and meaning",
      "What it prints is itself a valid configuration. Without FILE and with none in /etc/postel: the defaults.\n",
      "  postel config show >postel.conf\n"},
+    {"role", "NAME", 1, 1, 0, role, NULL, NULL, NULL},
     {"print-ipc", "", 0, 0, 0, print_ipc, NULL, NULL, NULL},
 };
 

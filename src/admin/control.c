@@ -79,9 +79,10 @@ static void closed(struct ipc_peer peer, bool calls)
 
 WAITS int control_call(struct control *c, enum msg_id id, const void *in, void *out)
 {
-    if (ipc_call(c->to, id, in, out, &c->mem, 0, &c->fail, NULL) == 0)
+    bool broken;
+    if (ipc_call(c->to, id, in, out, &c->mem, 0, &c->fail, &broken) == 0)
         return 0;
-    if (talk.lost)
+    if (broken || talk.lost)
         return fail_temp(&c->fail, "", "the server closed the connection: see its log; it talks to its own user and to root");
     return -1;
 }

@@ -269,6 +269,59 @@ static void byte_by_byte(void)
 
 static void frames_byte_by_byte(void **state) { assert_int_equal(ipc_testing_run(byte_by_byte), 0); }
 
+/* ---- posts ---- */
+
+/* What lies in the socket is handled at once, without a turn of the loop. */
+static void poll_now(void)
+{
+    static const struct msg_session_add add = {.handle = SPAN("h"), .account = 1};
+    open_wire(ROLE_STORE, ROLE_AUTH, false, true);
+    put(framed(MSG_ID_session_add, IPC_KIND_POST, 0, &add));
+    put(framed(MSG_ID_session_add, IPC_KIND_POST, 0, &add));
+    CHECK(served == 0);
+    ipc_poll(ROLE_FRONT_MX);
+    CHECK(served == 0);
+    ipc_poll(ROLE_AUTH);
+    CHECK(served == 2);
+    close_wire();
+    arena_done(&mem);
+}
+
+static void polling(void **state) { assert_int_equal(ipc_testing_run(poll_now), 0); }
+
+static size_t waiting_at(int fd)
+{
+    char c[4096];
+    ssize_t n = recv(fd, c, sizeof c, MSG_DONTWAIT);
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* Two instances of front-user, one of which holds two channels: each gets a post to its kind once. */
+static void post_once(void)
+{
+    static const struct msg_changed changed = {.account = 1, .modseq = 2};
+    static const uint64_t boots[] = {7, 7, 8};
+    size_t frame_bytes = IPC_HEAD + 16;
+    int ends[3][2];
+    ipc_self(ROLE_STORE);
+    for (int i = 0; i < 3; i++) {
+        CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends[i]) == 0);
+        CHECK(ipc_attach(ends[i][0], (struct ipc_peer){ROLE_FRONT_USER, 0, boots[i]}, i == 0, i != 0) != NULL);
+    }
+    CHECK(ipc_post_to(ROLE_FRONT_USER, MSG_ID_changed, &changed) == 0);
+    ipc_flush();
+    CHECK(waiting_at(ends[0][1]) == frame_bytes && waiting_at(ends[1][1]) == 0 && waiting_at(ends[2][1]) == frame_bytes);
+    CHECK(ipc_post_boot(ROLE_FRONT_USER, 8, MSG_ID_changed, &changed) == 0);
+    CHECK(ipc_post_boot(ROLE_FRONT_USER, 9, MSG_ID_changed, &changed) == -1);
+    coro_sleep(0); /* the end of the turn flushes as well */
+    coro_yield();
+    CHECK(waiting_at(ends[0][1]) == 0 && waiting_at(ends[1][1]) == 0 && waiting_at(ends[2][1]) == frame_bytes);
+    for (int i = 0; i < 3; i++)
+        close(ends[i][1]);
+}
+
+static void posting(void **state) { assert_int_equal(ipc_testing_run(post_once), 0); }
+
 /* ---- a fallen server ---- */
 
 static struct span bad_reply;
@@ -328,6 +381,7 @@ int main(void)
         cmocka_unit_test(bad_frames_cut),         cmocka_unit_test(bad_fds_cut),
         cmocka_unit_test(more_calls_than_credits_cut), cmocka_unit_test(who_never_reads_is_cut),
         cmocka_unit_test(frames_byte_by_byte),    cmocka_unit_test(bad_replies_cut),
+        cmocka_unit_test(polling),                cmocka_unit_test(posting),
     };
     log_setup("test", LOG_ERROR);
     ipc_on_close(on_close);
