@@ -79,13 +79,14 @@ def test_plain_text_at_the_tls_port(quick):
 
 
 def test_silent_clients_are_told_and_dropped(quick):
-    for service, farewell in (("smtp", b"421 4.4.2"), ("pop3", b"-ERR")):
+    # RFC 1939 3: POP3 closes without a word.
+    for service, farewell in (("smtp", b"421 4.4.2"), ("pop3", b"")):
         with connect(quick, service) as s:
             assert s.recv(512)
             began = time.monotonic()
             got = read_to_end(s)
             assert 3 < time.monotonic() - began < 15
-            assert got.startswith(farewell)
+            assert got.startswith(farewell) and bool(got) == bool(farewell)
 
 
 def test_slow_data_does_not_hold_a_session_for_ever(quick):
@@ -153,15 +154,12 @@ def test_too_many_sessions_are_told(quick):
 
 
 def test_a_client_that_never_reads(quick):
-    """Answers pile up only in the kernel's buffers and ours of fixed size; then the session ends."""
+    """It may send for ever: answers pile up only in buffers of fixed size, and the session ends."""
     with connect(quick, "smtp") as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.settimeout(20)
-        sent = 0
-        try:
-            while sent < 50_000_000:
-                sent += s.send(b"HELP\r\n" * 10000)
-        except (BrokenPipeError, ConnectionResetError, TimeoutError):
-            pass
-        assert sent < 50_000_000
+        began = time.monotonic()
+        with pytest.raises((BrokenPipeError, ConnectionResetError, TimeoutError)):
+            while time.monotonic() - began < 60:
+                s.send(b"HELP\r\n" * 10000)
     still_serves(quick)

@@ -37,6 +37,11 @@ def message(subject, to="alice@example.test", body=BODY):
             f"Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{body}")
 
 
+def wire(*args):
+    """The message as SMTP carries it."""
+    return message(*args).replace("\n", "\r\n").encode()
+
+
 def pop3_all(server, who, delete=True):
     """Every message of `who`, as bytes with CRLF; deletes them."""
     pop = poplib.POP3("127.0.0.1", server.port["pop3"], timeout=30)
@@ -88,7 +93,7 @@ def test_swaks_unknown_recipient(box):
 
 def test_curl_smtp(box, tmp_path):
     file = tmp_path / "m.eml"
-    file.write_bytes(message("by curl").replace("\n", "\r\n").encode())
+    file.write_bytes(wire("by curl"))
     run("curl", "-sS", "--mail-from", "jon@example.org", "--mail-rcpt", "bob@example.test", "-T", str(file),
         f"smtp://127.0.0.1:{box.port['smtp']}/client.example.org")
     parsed = the_one(box, "bob", "by curl")
@@ -127,7 +132,7 @@ def test_sizes_come_back_unchanged(box, size):
 def test_many_recipients_of_one_message(box):
     everybody = [f"{who}@example.test" for who in ("alice", "bob", "carol", "dave", "erin")]
     with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
-        refused = smtp.sendmail("jon@example.org", everybody + ["nobody@example.test"], message("to all"))
+        refused = smtp.sendmail("jon@example.org", everybody + ["nobody@example.test"], wire("to all"))
     assert list(refused) == ["nobody@example.test"] and refused["nobody@example.test"][0] == 550
     for who in ("alice", "bob", "carol", "dave", "erin"):
         assert the_one(box, who, "to all")["Delivered-To"] == f"{who}@example.test"
@@ -136,7 +141,7 @@ def test_many_recipients_of_one_message(box):
 def test_alias_delivers_once(box):
     box.cli("alias", "add", "friends@example.test", "bob@example.test", "carol@example.test")
     with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
-        smtp.sendmail("jon@example.org", ["friends@example.test", "bob@example.test"], message("alias"))
+        smtp.sendmail("jon@example.org", ["friends@example.test", "bob@example.test"], wire("alias"))
     the_one(box, "bob", "alias")
     the_one(box, "carol", "alias")
 
@@ -144,7 +149,7 @@ def test_alias_delivers_once(box):
 def test_poplib_tls_and_uidl(box):
     for n in range(3):
         with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
-            smtp.sendmail("jon@example.org", ["erin@example.test"], message(f"number {n}"))
+            smtp.sendmail("jon@example.org", ["erin@example.test"], wire(f"number {n}"))
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -169,7 +174,7 @@ def test_poplib_tls_and_uidl(box):
 def test_fetchmail(box, tmp_path):
     with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
         for n in range(2):
-            smtp.sendmail("jon@example.org", ["alice@example.test"], message(f"fetch {n}"))
+            smtp.sendmail("jon@example.org", ["alice@example.test"], wire(f"fetch {n}"))
     rc = tmp_path / "fetchmailrc"
     out = tmp_path / "out"
     rc.write_text(f"poll 127.0.0.1 protocol pop3 port {box.port['pop3']} uidl\n"
@@ -185,7 +190,7 @@ def test_fetchmail(box, tmp_path):
 
 def test_mpop(box, tmp_path):
     with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
-        smtp.sendmail("jon@example.org", ["bob@example.test"], message("by mpop"))
+        smtp.sendmail("jon@example.org", ["bob@example.test"], wire("by mpop"))
     for folder in ("new", "cur", "tmp"):
         (tmp_path / "box" / folder).mkdir(parents=True)
     run("mpop", "--host=127.0.0.1", f"--port={box.port['pop3s']}", "--tls=on", "--tls-starttls=off",
@@ -199,7 +204,7 @@ def test_mpop(box, tmp_path):
 
 def test_curl_pop3(box):
     with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
-        smtp.sendmail("jon@example.org", ["carol@example.test"], message("by curl out"))
+        smtp.sendmail("jon@example.org", ["carol@example.test"], wire("by curl out"))
     done = run("curl", "-sS", "-k", "--user", f"carol@example.test:{PASSWORD}",
                f"pop3s://127.0.0.1:{box.port['pop3s']}/1")
     assert "Subject: by curl out" in done.stdout
@@ -209,14 +214,14 @@ def test_curl_pop3(box):
 @pytest.mark.skipif(not have_ipv6(), reason="no IPv6 on loopback")
 def test_ipv6(box):
     with smtplib.SMTP("::1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
-        smtp.sendmail("jon@example.org", ["dave@example.test"], message("over six"))
+        smtp.sendmail("jon@example.org", ["dave@example.test"], wire("over six"))
     assert "IPv6:::1" in the_one(box, "dave", "over six")["Received"]
 
 
 def test_mail_outlives_a_restart(box):
     """Stored means stored: a stop, a start, and UIDL and text are the same."""
     with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
-        smtp.sendmail("jon@example.org", ["erin@example.test"], message("kept"))
+        smtp.sendmail("jon@example.org", ["erin@example.test"], wire("kept"))
 
     def look():
         pop = poplib.POP3("127.0.0.1", box.port["pop3"], timeout=30)
@@ -250,11 +255,11 @@ def test_password_change_takes_effect(box):
 def test_removed_account_is_gone(box):
     box.cli("account", "add", "short@example.test", "--password-stdin", input=PASSWORD + "\n")
     with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
-        smtp.sendmail("jon@example.org", ["short@example.test"], message("to be lost"))
+        smtp.sendmail("jon@example.org", ["short@example.test"], wire("to be lost"))
     box.cli("account", "remove", "short@example.test", "--yes")
     with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
         with pytest.raises(smtplib.SMTPRecipientsRefused):
-            smtp.sendmail("jon@example.org", ["short@example.test"], message("too late"))
+            smtp.sendmail("jon@example.org", ["short@example.test"], wire("too late"))
     # An account of the same name later does not get the mail of the old one.
     box.cli("account", "add", "short@example.test", "--password-stdin", input=PASSWORD + "\n")
     assert pop3_all(box, "short") == []
