@@ -122,7 +122,10 @@ static void full_disk(void **state)
     assert_string_equal(f.code, "4.3.1");
     assert_int_equal(store_testing_check(s, 1), 2);
     store_testing_fault_none();
+    int64_t end = store_testing_sql("SELECT end FROM segment ORDER BY seg DESC LIMIT 1");
     assert_int_equal(store_testing_ingest(s, NULL, 1, 1, SPAN("again"), &out, &mem, &f), 0);
+    int64_t grown = store_testing_sql("SELECT end FROM segment ORDER BY seg DESC LIMIT 1") - end;
+    assert_in_range(grown, 64, 250); /* one record: what was refused left nothing in the log */
     assert_int_equal(out.results.v[0].uid, 4); /* no uid was used up */
     assert_int_equal(store_testing_check(s, 1), 3);
     assert_int_equal(store_testing_broken.kind, FAIL_NONE);

@@ -125,6 +125,41 @@ struct twin { struct store_write w; struct msg_ingest in; struct msg_ingest_r ou
 static _Atomic int twins_done;
 static void twin_done(struct store_write *w) { twins_done++; }
 
+enum { BURST_MOST = 2500 };
+
+/* n messages for one account, all under way at once. */
+static void burst(uint64_t account, int n, struct span body)
+{
+    static struct twin t[BURST_MOST];
+    static struct op_id op[BURST_MOST];
+    struct msg_ingest_target target = {.account = account, .address = SPAN("u@example.test")};
+    twins_done = 0;
+    for (int i = 0; i < n; i++) {
+        op[i] = rand_op_id();
+        t[i].in = (struct msg_ingest){.op = span_of(op[i].b, 16), .body = body, .size = body.n, .file = -1, .targets = {&target, 1}};
+        t[i].w = (struct store_write){.id = MSG_ID_ingest, .in = &t[i].in, .out = &t[i].out, .mem = &t[i].mem, .done = twin_done};
+        store_submit(s, &t[i].w);
+    }
+    while (twins_done < n)
+        usleep(1000);
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(t[i].w.result, 0);
+        arena_done(&t[i].mem);
+    }
+}
+
+/* Batches that go over from one segment into the next: every byte accounted for, every message readable. */
+static void segments(void **state)
+{
+    for (int i = 0; i < 5; i++)
+        burst(1 + (uint64_t)i % 2, 300, body_of(4000, 1));
+    assert_true(store_testing_sql("SELECT count(*) FROM segment") >= 5);
+    assert_int_equal(store_testing_sql("SELECT count(*) FROM segment WHERE live <> end"), 0);
+    assert_int_equal(store_testing_check(s, 1), 900);
+    reopen();
+    assert_int_equal(store_testing_check(s, 2), 600);
+}
+
 /* The same operation many times in one batch is done once. */
 static void repeated_within_a_batch(void **state)
 {
@@ -239,6 +274,9 @@ static void changes_and_tombstones(void **state)
     assert_int_equal(store_testing_flags(s, 1, box, 3, 12, FLAGS_ADD, FLAG_SEEN, 0, &fr, &mem, NULL), 0);
     assert_int_equal(store_testing_expunge(s, 1, box, 5, 6, &er, &mem, NULL), 0);
     assert_int_equal(er.removed, 2);
+    gather(1, 0, 1000, v, &n, COUNT_OF(v));
+    assert_int_equal(n, 1 + 18 + 2); /* what arrived and was flagged since is one row, with its present flags */
+    assert_true(v[3].kind == CHANGE_ADDED && v[3].uid == 3 && v[3].flags == FLAG_SEEN);
     in = ingest(1, 1, body_of(50, 0));
     for (uint32_t limit = 1; limit < 30; limit += 3) {
         gather(1, since, limit, v, &n, COUNT_OF(v));
@@ -277,36 +315,14 @@ static void expunge_frees(void **state)
     assert_int_equal(store_testing_expunge(s, 2, in.results.v[1].mailbox, 1, 9, &er, &mem, NULL), 0);
     assert_int_equal(store_stats(s, &st, NULL), 0);
     assert_true(st.emails == 0 && st.blobs == 0);
-    sqlite3 *db;
-    sqlite3_stmt *q;
-    snprintf(path, sizeof path, "%s/index.db", store_testing_dir);
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "SELECT sum(live) FROM segment", -1, &q, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
-    assert_int_equal(sqlite3_column_int64(q, 0), 0); /* no byte of the log is referred to */
-    sqlite3_finalize(q);
-    sqlite3_close(db);
+    assert_int_equal(store_testing_sql("SELECT sum(live) FROM segment"), 0); /* no byte of the log is referred to */
 }
 
 static void account_gone(void **state)
 {
-    enum { N = 2500 }; /* more than one step */
     struct msg_account_gone in = {.account = 1};
     struct msg_store_stats_r st;
-    static struct twin t[N];
-    static struct op_id op[N];
-    struct msg_ingest_target target = {.account = 1, .address = SPAN("u@example.test")};
-    twins_done = 0;
-    for (int i = 0; i < N; i++) {
-        op[i] = rand_op_id();
-        t[i].in = (struct msg_ingest){.op = span_of(op[i].b, 16), .body = SPAN("x"), .size = 1, .file = -1, .targets = {&target, 1}};
-        t[i].w = (struct store_write){.id = MSG_ID_ingest, .in = &t[i].in, .out = &t[i].out, .mem = &t[i].mem, .done = twin_done};
-        store_submit(s, &t[i].w);
-    }
-    while (twins_done < N)
-        usleep(1000);
-    for (int i = 0; i < N; i++)
-        arena_done(&t[i].mem);
+    burst(1, 2500, SPAN("x")); /* more than one step */
     ingest(2, 1, SPAN("y"));
     assert_int_equal(store_testing_write(s, MSG_ID_account_gone, 1, &in, NULL, &mem, NULL), 0);
     assert_int_equal(store_stats(s, &st, NULL), 0);
@@ -556,7 +572,7 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(one_and_many_targets), T(order_of_uids), T(repeated_operations), T(repeated_within_a_batch), T(flags),
+        T(one_and_many_targets), T(order_of_uids), T(repeated_operations), T(repeated_within_a_batch), T(segments), T(flags),
         T(ranges_in_any_order), T(changes_and_tombstones), T(expunge_frees), T(account_gone), T(windows_of_a_message),
         T(bodies_by_file_and_spool), T(refusals_disturb_nobody), T(listing_in_windows), T(damage_is_found),
         T(second_process_and_newer_schema), T(quota), T(concurrent_readers), T(change_feed),

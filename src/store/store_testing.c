@@ -181,6 +181,21 @@ size_t store_testing_check(struct store *s, uint64_t account)
     return total;
 }
 
+int64_t store_testing_sql(const char *sql)
+{
+    char path[200];
+    sqlite3 *db;
+    sqlite3_stmt *q = NULL;
+    snprintf(path, sizeof path, "%s/index.db", store_testing_dir);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &q, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    int64_t v = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return v;
+}
+
 /* ---- faults ---- */
 
 static pthread_mutex_t fault_lock = PTHREAD_MUTEX_INITIALIZER;

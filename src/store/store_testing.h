@@ -29,6 +29,8 @@ struct span store_testing_read(struct store *s, uint64_t account, uint64_t eid, 
 /* Counters of the INBOX against its rows, each row's text readable and as long as it says; returns the rows. */
 size_t store_testing_check(struct store *s, uint64_t account);
 
+int64_t store_testing_sql(const char *sql);  /* one number of the index, as another process sees it */
+
 /* Makes the nth call (from 1) of a kind give `err`; err 0: half of it is written. SQLite's calls count too where noted. */
 enum fault { FAULT_LOG_WRITE, FAULT_LOG_SYNC, FAULT_DIR_SYNC, FAULT_LINK, FAULT_DB_WRITE, FAULT_DB_SYNC, FAULT_KINDS };
 void store_testing_fault(enum fault kind, unsigned nth, int err, bool sticky); /* sticky: all later ones too */
