@@ -162,13 +162,15 @@ static WAITS int one_turn(struct pop3 *s)
         return WAIT_CANCELLED;
     int r = read_line(s, &line);
     if (r == CONN_LINE_LONG) {
-        s->closing = s->env->linger = true;
+        s->closing = true;
+        s->env->linger = SESSION_LINGER;
         return pop3_session_err(s, "The line is too long");
     }
     if (r == 0)
         r = run_command(s, line);
     if (r == 0 && s->errors >= LIMIT(POP3_ERRORS)) {
-        s->closing = s->env->linger = true;
+        s->closing = true;
+        s->env->linger = SESSION_LINGER;
         r = pop3_session_err(s, "Too many errors");
     }
     arena_done(&s->cmd);
@@ -179,6 +181,8 @@ static WAITS void farewell(struct pop3 *s, int r)
 {
     if (r == WAIT_CANCELLED)
         r = pop3_session_err(s, "[SYS/TEMP] Shutting down, nothing was deleted");
+    else if (r == WAIT_TIMEOUT && s->state != POP3_TRANSACTION)
+        r = pop3_session_err(s, "The login took too long");
     /* RFC 1939 3: at the autologout the connection closes without UPDATE and without a word */
     if (r == 0 || r == WAIT_CANCELLED)
         conn_flush(s->c);

@@ -10,7 +10,7 @@
 #include "run/loop.h"
 #include "run/shared.h"
 
-enum { LINGER_QUIET_MS = 1500, LINGER_MS = 60000, LINGER_BYTES = 64 * 1024 * 1024, STOP_MARGIN_MS = 500 };
+enum { LINGER_QUIET_MS = 1500, LINGER_MS = 60000, STOP_MARGIN_MS = 500 };
 
 struct session {
     struct list node;
@@ -29,12 +29,12 @@ static bool stopping;
 /* ---- one session ----------------------------------------------------------------------------------------------------- */
 
 /* Reads away what a peer still sends, so that it gets our last reply and not a reset; bounded in every way. */
-static WAITS void linger(struct conn *c)
+static WAITS void linger(struct conn *c, size_t most)
 {
     int64_t until = clock_mono_ms() + LINGER_MS;
     size_t bytes = 0;
     conn_limit(c, LINGER_QUIET_MS);
-    while (!conn_dead(c) && bytes < LINGER_BYTES && clock_mono_ms() < until) {
+    while (!conn_dead(c) && bytes < most && clock_mono_ms() < until) {
         size_t n = conn_input(c).n;
         bytes += n;
         conn_consume(c, n);
@@ -55,8 +55,8 @@ static WAITS void run(struct session *s, struct conn *c)
     }
     s->service->run(c, &s->env);
     s->env.idle = true;
-    if (s->env.linger && !s->env.stop)
-        linger(c);
+    if (s->env.linger > 0 && !s->env.stop)
+        linger(c, s->env.linger);
 }
 
 static void forget(struct session *s)

@@ -10,9 +10,11 @@ struct session_env { /* the front owns it; it outlives the session */
     struct tls_service *tls; /* for STARTTLS and STLS; NULL: none */
     bool idle;   /* the session's: it waits for a command; the front may cancel it at a stop, it then takes its leave */
     bool stop;   /* the front's: finish the command, then take leave */
-    bool linger; /* the session's: the peer may still be sending: read that away before the close, as a reset would take
-                  * our last reply with it */
+    size_t linger; /* the session's: so many bytes that the peer may still be sending are read away before the close, as
+                    * a reset would take our last reply with it; 0: none */
 };
+
+enum { SESSION_LINGER = 16 * 1024 * 1024 }; /* where nothing tells how much may come */
 
 /* Runs a whole dialogue on c, which stays the caller's, in a coroutine of its own. */
 typedef void session_fn(struct conn *c, struct session_env *env);

@@ -134,7 +134,8 @@ static WAITS int conclude(struct smtp_in *s, struct incoming *in)
 {
     if (in->reader.state == SMTP_DATA_BAD) { /* SEC-02: who knows where that message ends; nothing behind it is read */
         fail_perm(&in->fail, "5.6.11", "Bare CR, bare LF or NUL in the message");
-        s->closing = s->env->linger = true;
+        s->closing = true;
+        s->env->linger = SESSION_LINGER + (size_t)LIMIT(MESSAGE_BYTES);
     }
     if (in->fail.kind != FAIL_NONE || deliver(s, in, &in->fail) < 0) {
         log_end(s, in, "smtp.refused", &in->fail);

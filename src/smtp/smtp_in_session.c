@@ -58,7 +58,7 @@ WAITS int smtp_in_session_fail(struct smtp_in *s, const struct fail *f)
 WAITS int smtp_in_session_bye(struct smtp_in *s, const char *enhanced, const char *why)
 {
     s->closing = true;
-    s->env->linger = true;
+    s->env->linger = SESSION_LINGER;
     struct span host = config_text(CONFIG_server_hostname);
     return smtp_in_session_reply(s, 421, enhanced, "%.*s %s, closing", SPAN_ARGS(host), why);
 }
