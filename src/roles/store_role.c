@@ -1,6 +1,6 @@
-/* store_role: the store as a role: requests of the fronts go to the committer or to readers on the pool, the answers come
- * back to the loop. It decodes nothing but frames; what they hold is checked in src/store. Without coroutines: a request
- * and all that belongs to it live in the request's arena. */
+/* store_role: the store as a role: requests of the fronts go to the committer or to readers on the pool, the answers
+ * come back to the loop. It decodes nothing but frames; what they hold is checked in src/store. Without coroutines: a
+ * request and all that belongs to it live in the request's arena. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -35,8 +35,8 @@ struct read {
     struct ipc_req *req;
     uint64_t account;
     void *out;
-    int (*run)(struct read *r);     /* 0, or -1 with fail */
-    int (*after)(struct read *r);   /* in the loop, before the reply; may be NULL */
+    int (*run)(struct read *r);   /* 0, or -1 with fail */
+    int (*after)(struct read *r); /* in the loop, before the reply; may be NULL */
     int rc;
     struct fail fail;
 };
@@ -97,7 +97,10 @@ static int run_watch(struct read *r)
     return 0;
 }
 
-static int run_stats(struct read *r) { return store_stats(store, r->out, &r->fail); }
+static int run_stats(struct read *r)
+{
+    return store_stats(store, r->out, &r->fail);
+}
 
 /* An empty listing: is it the account's mailbox at all? */
 static int run_lock(struct read *r)
@@ -122,12 +125,30 @@ static void on_session_read(struct ipc_req *req, int (*run)(struct read *), int 
         read_start(req, s->account, run, after);
 }
 
-static void on_mailbox_list(struct ipc_req *req) { on_session_read(req, run_mailbox_list, NULL); }
-static void on_mailbox_lock(struct ipc_req *req) { on_session_read(req, run_lock, after_lock); }
-static void on_member_scan(struct ipc_req *req) { on_session_read(req, run_member_scan, NULL); }
-static void on_email_read(struct ipc_req *req) { on_session_read(req, run_email_read, NULL); }
-static void on_changes(struct ipc_req *req) { on_session_read(req, run_changes, NULL); }
-static void on_store_stats(struct ipc_req *req) { read_start(req, 0, run_stats, NULL); }
+static void on_mailbox_list(struct ipc_req *req)
+{
+    on_session_read(req, run_mailbox_list, NULL);
+}
+static void on_mailbox_lock(struct ipc_req *req)
+{
+    on_session_read(req, run_lock, after_lock);
+}
+static void on_member_scan(struct ipc_req *req)
+{
+    on_session_read(req, run_member_scan, NULL);
+}
+static void on_email_read(struct ipc_req *req)
+{
+    on_session_read(req, run_email_read, NULL);
+}
+static void on_changes(struct ipc_req *req)
+{
+    on_session_read(req, run_changes, NULL);
+}
+static void on_store_stats(struct ipc_req *req)
+{
+    read_start(req, 0, run_stats, NULL);
+}
 
 /* Watched first, then looked: a change in between is told twice rather than never. */
 static void on_watch(struct ipc_req *req)
@@ -143,7 +164,7 @@ static void on_watch(struct ipc_req *req)
 
 struct write {
     struct store_write w;
-    struct ipc_req *req;        /* NULL: nobody waits */
+    struct ipc_req *req; /* NULL: nobody waits */
     struct write *next;
     struct msg_account_gone gone;
 };
@@ -240,9 +261,12 @@ static void on_session_write(struct ipc_req *req)
 
 struct spool_job {
     struct spool_job *next;
-    struct ipc_req *req;        /* NULL: a drop */
+    struct ipc_req *req; /* NULL: a drop */
     unsigned char op[16];
-    union { struct msg_spool_write_r write; struct msg_spool_lend_r lend; } out;
+    union {
+        struct msg_spool_write_r write;
+        struct msg_spool_lend_r lend;
+    } out;
     int rc;
     struct fail fail;
 };
@@ -329,7 +353,10 @@ static void on_spool_drop(const struct ipc_peer *peer, const void *in)
 
 /* ---- what auth tells ---- */
 
-static void on_session_add(const struct ipc_peer *peer, const void *in) { store_session_add(in); }
+static void on_session_add(const struct ipc_peer *peer, const void *in)
+{
+    store_session_add(in);
+}
 
 static void on_session_end(const struct ipc_peer *peer, const void *in)
 {
@@ -356,7 +383,11 @@ static void on_close(struct ipc_peer peer, bool calls)
 
 /* ---- the change feed: from the committer over to the loop, where the watches are ---- */
 
-struct news { struct loop_post post; size_t n; struct msg_changed v[]; };
+struct news {
+    struct loop_post post;
+    size_t n;
+    struct msg_changed v[];
+};
 
 static void news_run(struct loop_post *p)
 {
@@ -379,7 +410,10 @@ static void changed(void *arg, const struct msg_changed *v, size_t n)
 
 /* ---- life ---- */
 
-static void broken(void *arg, const struct fail *f) { role_fatal(f); } /* REL-04: recovers from disk */
+static void broken(void *arg, const struct fail *f)
+{
+    role_fatal(f);
+} /* REL-04: recovers from disk */
 
 static int prepare(struct fail *f)
 {
@@ -394,7 +428,8 @@ static int prepare(struct fail *f)
     return 0;
 }
 
-/* DESIGN, Between roles 9: fronts have stopped before; what is under way is committed, then all is moved into the index. */
+/* DESIGN, Between roles 9: fronts have stopped before; what is under way is committed, then all is moved into the
+ * index. */
 static void stop_when_idle(struct loop_timer *t)
 {
     if (!ipc_idle()) {

@@ -21,10 +21,15 @@
 #include <cmocka.h>
 
 enum { MX, USER_1, USER_2, AUTH, ENDS };
-static const struct ipc_peer peers[ENDS] = {
-    [MX] = {ROLE_FRONT_MX, 0, 11}, [USER_1] = {ROLE_FRONT_USER, 0, 21}, [USER_2] = {ROLE_FRONT_USER, 1, 22}, [AUTH] = {ROLE_AUTH, 0, 31}};
+static const struct ipc_peer peers[ENDS] = {[MX] = {ROLE_FRONT_MX, 0, 11},
+                                            [USER_1] = {ROLE_FRONT_USER, 0, 21},
+                                            [USER_2] = {ROLE_FRONT_USER, 1, 22},
+                                            [AUTH] = {ROLE_AUTH, 0, 31}};
 
-static struct { int fd; uint32_t call; } ends[ENDS];
+static struct {
+    int fd;
+    uint32_t call;
+} ends[ENDS];
 static char dir[64];
 static pid_t child;
 static struct arena mem;
@@ -71,7 +76,10 @@ static int setup(void **state)
     return child < 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) { return remove(path); }
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
 
 static int teardown(void **state)
 {
@@ -96,7 +104,10 @@ static void send_frame(int end, unsigned kind, enum msg_id id, const void *msg)
     ipc_code_put32(head + 4, kind == 0 ? ++ends[end].call : 0);
     ipc_code_put32(head + 8, (uint32_t)id | kind << 16);
     struct iovec v[2] = {{head, 12}, {body.p, body.n}};
-    union { struct cmsghdr h; char b[CMSG_SPACE(sizeof(int))]; } c = {0};
+    union {
+        struct cmsghdr h;
+        char b[CMSG_SPACE(sizeof(int))];
+    } c = {0};
     struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
     if (fd >= 0) {
         m.msg_control = &c;
@@ -123,7 +134,10 @@ static void send_frame(int end, unsigned kind, enum msg_id id, const void *msg)
 static void receive(int end, void *p, size_t n, int *fd)
 {
     for (size_t got = 0; got < n;) {
-        union { struct cmsghdr h; char b[CMSG_SPACE(sizeof(int))]; } c;
+        union {
+            struct cmsghdr h;
+            char b[CMSG_SPACE(sizeof(int))];
+        } c;
         struct iovec v = {(char *)p + got, n - got};
         struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof c};
         struct pollfd wait = {.fd = ends[end].fd, .events = POLLIN};
@@ -136,7 +150,13 @@ static void receive(int end, void *p, size_t n, int *fd)
     }
 }
 
-struct got { unsigned kind; enum msg_id id; uint32_t call; struct span body; int fd; };
+struct got {
+    unsigned kind;
+    enum msg_id id;
+    uint32_t call;
+    struct span body;
+    int fd;
+};
 
 static struct got receive_frame(int end)
 {
@@ -195,7 +215,8 @@ static int ingest(uint64_t account, struct span body, int fd, struct msg_ingest_
 {
     struct op_id op = rand_op_id();
     struct msg_ingest_target t = {.account = account, .address = SPAN("u@example.test")};
-    return CALL(MX, ingest, out, .op = span_of(op.b, 16), .size = body.n, .body = fd < 0 ? body : SPAN_NONE, .file = fd, .targets = {&t, 1});
+    return CALL(MX, ingest, out, .op = span_of(op.b, 16), .size = body.n, .body = fd < 0 ? body : SPAN_NONE, .file = fd,
+                .targets = {&t, 1});
 }
 
 /* auth's word of an end comes over another socket than the requests do. */
@@ -225,21 +246,36 @@ static void sessions_are_bound(void **state)
     /* a stolen front: knows alice's handle, mailbox and message, but is not the front where she logged in */
     struct op_id op = rand_op_id();
     struct msg_uid_range all = {1, 9};
-    union { struct msg_email_read_r e; struct msg_member_scan_r s; struct msg_expunge_r x; struct msg_flags_set_r f;
-            struct msg_changes_r c; struct msg_watch_r w; struct msg_mailbox_lock_r l; } out;
+    union {
+        struct msg_email_read_r e;
+        struct msg_member_scan_r s;
+        struct msg_expunge_r x;
+        struct msg_flags_set_r f;
+        struct msg_changes_r c;
+        struct msg_watch_r w;
+        struct msg_mailbox_lock_r l;
+    } out;
     for (int i = 0; i < 100; i++) {
         struct span h = handle("alice"), own = handle("berta");
         uint64_t box = in.results.v[0].mailbox, eid = in.results.v[0].eid;
         assert_int_equal(CALL(USER_2, mailbox_list, &r, .handle = h), FAIL_PERM);
-        assert_int_equal(CALL(USER_2, member_scan, &out, .handle = h, .mailbox = box, .first = 1, .last = 9), FAIL_PERM);
+        assert_int_equal(CALL(USER_2, member_scan, &out, .handle = h, .mailbox = box, .first = 1, .last = 9),
+                         FAIL_PERM);
         assert_int_equal(CALL(USER_2, email_read, &out, .handle = h, .eid = eid, .length = 9), FAIL_PERM);
-        assert_int_equal(CALL(USER_2, expunge, &out, .handle = h, .op = span_of(op.b, 16), .mailbox = box, .uids = {&all, 1}), FAIL_PERM);
+        assert_int_equal(
+            CALL(USER_2, expunge, &out, .handle = h, .op = span_of(op.b, 16), .mailbox = box, .uids = {&all, 1}),
+            FAIL_PERM);
         assert_int_equal(CALL(USER_2, watch, &out, .handle = h), FAIL_PERM);
         /* with a handle of its own it still reaches nothing of hers */
-        assert_int_equal(CALL(USER_2, member_scan, &out, .handle = own, .mailbox = box, .first = 1, .last = 9), FAIL_PERM);
+        assert_int_equal(CALL(USER_2, member_scan, &out, .handle = own, .mailbox = box, .first = 1, .last = 9),
+                         FAIL_PERM);
         assert_int_equal(CALL(USER_2, email_read, &out, .handle = own, .eid = eid, .length = 9), FAIL_PERM);
-        assert_int_equal(CALL(USER_2, expunge, &out, .handle = own, .op = span_of(op.b, 16), .mailbox = box, .uids = {&all, 1}), FAIL_PERM);
-        assert_int_equal(CALL(USER_2, flags_set, &out, .handle = own, .op = span_of(op.b, 16), .mailbox = box, .flags = 1, .uids = {&all, 1}), FAIL_PERM);
+        assert_int_equal(
+            CALL(USER_2, expunge, &out, .handle = own, .op = span_of(op.b, 16), .mailbox = box, .uids = {&all, 1}),
+            FAIL_PERM);
+        assert_int_equal(CALL(USER_2, flags_set, &out, .handle = own, .op = span_of(op.b, 16), .mailbox = box,
+                              .flags = 1, .uids = {&all, 1}),
+                         FAIL_PERM);
         assert_int_equal(CALL(USER_2, mailbox_lock, &out, .handle = own, .mailbox = box), FAIL_PERM);
     }
     assert_int_equal(CALL(USER_1, mailbox_list, &r, .handle = handle("alice")), 0);
@@ -276,15 +312,19 @@ static void reading_and_removing(void **state)
     uint64_t box = in.results.v[0].mailbox;
     log_in("alice", 7, USER_1);
     struct span h = handle("alice");
-    assert_int_equal(CALL(USER_1, member_scan, &rows, .handle = h, .mailbox = box, .first = 1, .last = UINT32_MAX, .limit = 3), 0);
+    assert_int_equal(
+        CALL(USER_1, member_scan, &rows, .handle = h, .mailbox = box, .first = 1, .last = UINT32_MAX, .limit = 3), 0);
     assert_true(rows.rows.n == 3 && rows.next == 4);
     assert_int_equal(CALL(USER_1, email_read, &text, .handle = h, .eid = rows.rows.v[0].eid, .length = 65536), 0);
     assert_true(span_eq(text.data, SPAN("Return-Path: <>\r\nDelivered-To: u@example.test\r\nSubject: x\r\n\r\ny\r\n")));
     assert_int_equal(text.size, rows.rows.v[0].size);
-    assert_int_equal(CALL(USER_1, flags_set, &flags, .handle = h, .op = span_of(op.b, 16), .mailbox = box, .mode = FLAGS_ADD, .flags = FLAG_SEEN, .uids = {&uids, 1}), 0);
+    assert_int_equal(CALL(USER_1, flags_set, &flags, .handle = h, .op = span_of(op.b, 16), .mailbox = box,
+                          .mode = FLAGS_ADD, .flags = FLAG_SEEN, .uids = {&uids, 1}),
+                     0);
     assert_int_equal(flags.changed, 2);
     for (int i = 0; i < 2; i++) { /* sent again after a restart: the same answer */
-        assert_int_equal(CALL(USER_1, expunge, &gone, .handle = h, .op = span_of(op2.b, 16), .mailbox = box, .uids = {&uids, 1}), 0);
+        assert_int_equal(
+            CALL(USER_1, expunge, &gone, .handle = h, .op = span_of(op2.b, 16), .mailbox = box, .uids = {&uids, 1}), 0);
         assert_int_equal(gone.removed, 2);
     }
     assert_int_equal(CALL(USER_1, changes, &changes, .handle = h, .since = in.results.v[0].modseq), 0);
@@ -366,7 +406,8 @@ static void bodies(void **state)
     struct msg_spool_write_r w;
     struct msg_spool_lend_r lent;
     for (size_t at = 0; at < sizeof big; at += 30000)
-        send_frame(MX, 0, MSG_ID_spool_write, &(struct msg_spool_write){.op = id, .offset = at, .data = span_of(big + at, 30000)});
+        send_frame(MX, 0, MSG_ID_spool_write,
+                   &(struct msg_spool_write){.op = id, .offset = at, .data = span_of(big + at, 30000)});
     for (size_t at = 0; at < sizeof big; at += 30000)
         assert_int_equal(answer(MX, MSG_ID_spool_write, &w), 0);
     assert_int_equal(CALL(MX, spool_lend, &lent, .op = id), 0);
@@ -377,10 +418,13 @@ static void bodies(void **state)
     assert_int_equal(write(lent.file, "x", 1), -1);
     close(lent.file);
     struct msg_ingest_target t = {.account = 7, .address = SPAN("u@example.test")};
-    assert_int_equal(CALL(MX, ingest, &in, .op = id, .size = sizeof big, .file = -1, .spool = 1, .targets = {&t, 1}), 0);
+    assert_int_equal(CALL(MX, ingest, &in, .op = id, .size = sizeof big, .file = -1, .spool = 1, .targets = {&t, 1}),
+                     0);
     log_in("alice", 7, USER_1);
     struct msg_email_read_r text;
-    assert_int_equal(CALL(USER_1, email_read, &text, .handle = handle("alice"), .eid = in.results.v[0].eid, .offset = 250000, .length = 65536), 0);
+    assert_int_equal(CALL(USER_1, email_read, &text, .handle = handle("alice"), .eid = in.results.v[0].eid,
+                          .offset = 250000, .length = 65536),
+                     0);
     assert_int_equal(text.size, sizeof big + strlen("Return-Path: <>\r\nDelivered-To: u@example.test\r\n"));
     op = rand_op_id();
     assert_int_equal(CALL(MX, spool_write, &w, .op = id, .data = SPAN("dropped")), 0);
@@ -391,6 +435,7 @@ static void bodies(void **state)
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-    const struct CMUnitTest tests[] = {T(sessions_are_bound), T(handle_just_made), T(reading_and_removing), T(locks), T(watching), T(bodies)};
+    const struct CMUnitTest tests[] = {
+        T(sessions_are_bound), T(handle_just_made), T(reading_and_removing), T(locks), T(watching), T(bodies)};
     return cmocka_run_group_tests_name("store_role", tests, NULL, NULL);
 }

@@ -54,11 +54,13 @@
     X(MEMBER_FLAGS, "UPDATE member SET flags = ?3, modseq = ?4 WHERE mailbox = ?1 AND uid = ?2")                       \
     X(MEMBER_DELETE, "DELETE FROM member WHERE mailbox = ?1 AND uid = ?2")                                             \
     X(MEMBER_OF_EMAIL, "SELECT mailbox, uid FROM member WHERE eid = ?1 LIMIT 1")                                       \
-    X(MEMBER_CREATED_AT, "SELECT uid, created_modseq FROM member WHERE mailbox = ?1 AND uid >= ?2 ORDER BY uid LIMIT 1") \
+    X(MEMBER_CREATED_AT, "SELECT uid, created_modseq FROM member WHERE mailbox = ?1 AND uid >= ?2"                     \
+                         " ORDER BY uid LIMIT 1")                                                                      \
     X(MEMBER_NEW, "SELECT uid, eid, created_modseq, flags FROM member WHERE mailbox = ?1 AND uid >= ?2"                \
                   " ORDER BY uid LIMIT ?3")                                                                            \
     X(MEMBER_CHANGED, "SELECT uid, eid, modseq, flags FROM member INDEXED BY member_changed WHERE mailbox = ?1"        \
-                      " AND modseq > ?2 AND modseq <> created_modseq AND created_modseq <= ?2 ORDER BY modseq LIMIT ?3") \
+                      " AND modseq > ?2 AND modseq <> created_modseq AND created_modseq <= ?2"                         \
+                      " ORDER BY modseq LIMIT ?3")                                                                     \
     X(GONE_INSERT, "INSERT INTO gone(account, modseq, mailbox, uid, eid) VALUES(?1, ?2, ?3, ?4, ?5)")                  \
     X(GONE_SCAN, "SELECT modseq, mailbox, uid, eid FROM gone WHERE account = ?1 AND modseq > ?2"                       \
                  " ORDER BY modseq LIMIT ?3")                                                                          \

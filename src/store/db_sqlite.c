@@ -37,7 +37,12 @@ static int note(struct db *db, int rc)
     case SQLITE_FULL:
         db->trouble = DB_NO_SPACE;
         break;
-    case SQLITE_CONSTRAINT: case SQLITE_MISMATCH: case SQLITE_TOOBIG: case SQLITE_RANGE: case SQLITE_MISUSE: case SQLITE_ERROR:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+    case SQLITE_RANGE:
+    case SQLITE_MISUSE:
+    case SQLITE_ERROR:
         db->trouble = DB_FAULT;
         break;
     default:
@@ -48,7 +53,10 @@ static int note(struct db *db, int rc)
     return -1;
 }
 
-enum db_trouble db_trouble(const struct db *db) { return db->trouble; }
+enum db_trouble db_trouble(const struct db *db)
+{
+    return db->trouble;
+}
 
 int db_fail(const struct db *db, struct fail *f)
 {
@@ -104,9 +112,18 @@ int db_run(struct db *db, enum db_id id, const struct db_arg *args, size_t n)
     return rc < 0 ? -1 : 0;
 }
 
-void db_end(struct db *db, enum db_id id) { sqlite3_reset(db->stmt[id]); }
-int64_t db_i64(struct db *db, enum db_id id, int column) { return sqlite3_column_int64(db->stmt[id], column); }
-int64_t db_changes(const struct db *db) { return sqlite3_changes64(db->handle); }
+void db_end(struct db *db, enum db_id id)
+{
+    sqlite3_reset(db->stmt[id]);
+}
+int64_t db_i64(struct db *db, enum db_id id, int column)
+{
+    return sqlite3_column_int64(db->stmt[id], column);
+}
+int64_t db_changes(const struct db *db)
+{
+    return sqlite3_changes64(db->handle);
+}
 
 struct span db_bytes(struct db *db, enum db_id id, int column)
 {
@@ -127,7 +144,10 @@ int db_begin(struct db *db)
     return db_run(db, db->writer ? DB_BEGIN_WRITE : DB_BEGIN_READ, NULL, 0);
 }
 
-int db_commit(struct db *db) { return db_run(db, DB_COMMIT, NULL, 0); }
+int db_commit(struct db *db)
+{
+    return db_run(db, DB_COMMIT, NULL, 0);
+}
 
 void db_rollback(struct db *db)
 {
@@ -148,8 +168,14 @@ static int on_wal(void *arg, sqlite3 *handle, const char *name, int pages)
     return SQLITE_OK;
 }
 
-unsigned db_wal_pages(const struct db *db) { return db->wal_pages; }
-uint64_t db_wal_written(const struct db *db) { return db->wal_written; }
+unsigned db_wal_pages(const struct db *db)
+{
+    return db->wal_pages;
+}
+uint64_t db_wal_written(const struct db *db)
+{
+    return db->wal_written;
+}
 
 int db_checkpoint(struct db *db)
 {
@@ -214,11 +240,15 @@ static int set_up(struct db *db, bool unsafe, struct fail *f)
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_extended_result_codes(db->handle, 1);
     if (!db->writer)
-        return exec(db, "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA mmap_size=0; PRAGMA cache_size=-4096;"
-                        "PRAGMA temp_store=MEMORY", f);
-    if (exec(db, "PRAGMA page_size=4096; PRAGMA mmap_size=0; PRAGMA foreign_keys=0; PRAGMA temp_store=MEMORY;"
-                 "PRAGMA cache_size=-16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-                 "PRAGMA wal_autocheckpoint=0", f) != 0)
+        return exec(db,
+                    "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA mmap_size=0; PRAGMA cache_size=-4096;"
+                    "PRAGMA temp_store=MEMORY",
+                    f);
+    if (exec(db,
+             "PRAGMA page_size=4096; PRAGMA mmap_size=0; PRAGMA foreign_keys=0; PRAGMA temp_store=MEMORY;"
+             "PRAGMA cache_size=-16384; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+             "PRAGMA wal_autocheckpoint=0",
+             f) != 0)
         return -1;
     if (unsafe && exec(db, "PRAGMA synchronous=OFF", f) != 0)
         return -1;
@@ -254,7 +284,8 @@ struct db *db_open(const char *path, unsigned flags, struct fail *f)
     pthread_once(&once, configure_once);
     struct db *db = base_alloc(sizeof *db);
     db->writer = (flags & DB_WRITER) != 0;
-    int how = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | (db->writer ? SQLITE_OPEN_CREATE : 0);
+    int how =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | (db->writer ? SQLITE_OPEN_CREATE : 0);
     int rc = sqlite3_open_v2(path, &db->handle, how, store_io->vfs);
     if (rc != SQLITE_OK)
         fail_temp(f, "4.3.0", "index: %s: %s", path, sqlite3_errstr(rc));

@@ -12,8 +12,14 @@
 
 static const char magic[4] = {'P', 'L', 'O', 'G'};
 
-void msglog_name(uint32_t seg, char out[MSGLOG_NAME]) { snprintf(out, MSGLOG_NAME, "seg-%08u", seg); }
-void msglog_big_name(uint64_t bid, char out[MSGLOG_NAME]) { snprintf(out, MSGLOG_NAME, "%016llx", (unsigned long long)bid); }
+void msglog_name(uint32_t seg, char out[MSGLOG_NAME])
+{
+    snprintf(out, MSGLOG_NAME, "seg-%08u", seg);
+}
+void msglog_big_name(uint64_t bid, char out[MSGLOG_NAME])
+{
+    snprintf(out, MSGLOG_NAME, "%016llx", (unsigned long long)bid);
+}
 
 /* What failed leaves the files as they were only if space alone was missing before anything was synced. */
 static int trouble(const char *what, int err, bool *doubt, struct fail *f)
@@ -140,14 +146,29 @@ int msglog_append(struct msglog *l, struct msglog_record *v, size_t n, bool *dou
     return 0;
 }
 
-void msglog_committed(struct msglog *l) { l->end = l->tail; }
-void msglog_rewind(struct msglog *l) { l->tail = l->end; }
-uint32_t msglog_segment(const struct msglog *l) { return l->seg; }
-uint64_t msglog_end(const struct msglog *l) { return l->tail; }
+void msglog_committed(struct msglog *l)
+{
+    l->end = l->tail;
+}
+void msglog_rewind(struct msglog *l)
+{
+    l->tail = l->end;
+}
+uint32_t msglog_segment(const struct msglog *l)
+{
+    return l->seg;
+}
+uint64_t msglog_end(const struct msglog *l)
+{
+    return l->tail;
+}
 
 /* ---- big bodies ---- */
 
-int msglog_big_dir(const struct msglog *l) { return l->big_dir; }
+int msglog_big_dir(const struct msglog *l)
+{
+    return l->big_dir;
+}
 
 int msglog_big_adopt(struct msglog *l, const char *name, uint64_t bid, bool *doubt, struct fail *f)
 {

@@ -2,9 +2,9 @@
  *
  * Record, little endian, 64 bytes of header, then `meta`, then the body (none when MSGLOG_BIG: it is in big/<blob id>):
  *   0 magic "PLOG"   4 version 1   5 flags   6 u16 length of the header   8 u32 length of meta   12 u32 CRC32C of body
- *   16 u64 length of body   24 u64 blob id   32 op id   48 i64 received, ms   56 u32 zero   60 u32 CRC32C of bytes 0..59 and meta
- * Where valid data ends is known to the index alone, written in the transaction that names the records; whatever lies
- * behind that is the rest of a batch that never happened, and is overwritten.
+ *   16 u64 length of body   24 u64 blob id   32 op id   48 i64 received, ms   56 u32 zero   60 u32 CRC32C of bytes
+ * 0..59 and meta Where valid data ends is known to the index alone, written in the transaction that names the records;
+ * whatever lies behind that is the rest of a batch that never happened, and is overwritten.
  */
 #ifndef POSTEL_MSGLOG_H
 #define POSTEL_MSGLOG_H
@@ -24,7 +24,7 @@ struct msglog_record {
     uint8_t flags;
     uint32_t body_crc;
     uint64_t body_len;
-    struct span meta, body;     /* body.n is 0 for MSGLOG_BIG */
+    struct span meta, body; /* body.n is 0 for MSGLOG_BIG */
     uint32_t seg;
     uint64_t off;
     unsigned char head[MSGLOG_HEADER];
@@ -32,8 +32,8 @@ struct msglog_record {
 
 /* Where a body lies, as the index remembers it. */
 struct msglog_place {
-    uint64_t bid, off, len;     /* off: of the record; len: of the body */
-    uint32_t seg, meta;         /* meta: its length */
+    uint64_t bid, off, len; /* off: of the record; len: of the body */
+    uint32_t seg, meta;     /* meta: its length */
     bool big;
 };
 
@@ -47,13 +47,14 @@ void msglog_close(struct msglog *l);
 /* Writes all records behind the end and syncs. 0, or -1 with *f: 4.3.1 when only space is missing (the log is as
  * before), else *doubt is set: what the files hold is not known and the process must end (REL-04). */
 int msglog_append(struct msglog *l, struct msglog_record *v, size_t n, bool *doubt, struct fail *f);
-void msglog_committed(struct msglog *l);    /* the index has the new end */
-void msglog_rewind(struct msglog *l);       /* the transaction failed: the end is where it was */
+void msglog_committed(struct msglog *l);         /* the index has the new end */
+void msglog_rewind(struct msglog *l);            /* the transaction failed: the end is where it was */
 uint32_t msglog_segment(const struct msglog *l); /* being written */
 uint64_t msglog_end(const struct msglog *l);     /* in it, with what was appended and not committed */
 /* Gives the spooled file `name` of big/ its final name; the caller synced it. Sync the directory once afterwards. */
 int msglog_big_adopt(struct msglog *l, const char *name, uint64_t bid, bool *doubt, struct fail *f);
-int msglog_big_write(struct msglog *l, struct span body, uint64_t bid, bool *doubt, struct fail *f); /* a new file, synced */
+int msglog_big_write(struct msglog *l, struct span body, uint64_t bid, bool *doubt,
+                     struct fail *f); /* a new file, synced */
 int msglog_big_sync(struct msglog *l, bool *doubt, struct fail *f);
 void msglog_big_remove(struct msglog *l, uint64_t bid);
 int msglog_big_dir(const struct msglog *l);

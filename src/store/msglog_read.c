@@ -116,10 +116,14 @@ static int check_head(const struct msglog_place *p, const unsigned char *h, stru
     return 0;
 }
 
-static _Atomic uint64_t *checked_slot(struct msglog *l, uint64_t bid) { return &l->checked[bid % MSGLOG_CHECKED]; }
+static _Atomic uint64_t *checked_slot(struct msglog *l, uint64_t bid)
+{
+    return &l->checked[bid % MSGLOG_CHECKED];
+}
 
 /* The whole body once, in pieces; remembered by blob id until another one takes the slot. */
-static int check_body(struct msglog *l, const struct msglog_place *p, int fd, uint64_t body_at, uint32_t want, struct fail *f)
+static int check_body(struct msglog *l, const struct msglog_place *p, int fd, uint64_t body_at, uint32_t want,
+                      struct fail *f)
 {
     char *buf = base_alloc(READ_WHOLE);
     uint32_t crc = 0;
@@ -169,7 +173,7 @@ static int read_large(struct msglog *l, const struct msglog_place *p, int log_fd
     int rc = 0;
     if (*checked_slot(l, p->bid) != p->bid) {
         rc = read_all(log_fd, buf, MSGLOG_HEADER + p->meta, p->off) != 0 ? damaged(p, strerror(errno), f)
-                                                                        : check_head(p, (unsigned char *)buf, f);
+                                                                         : check_head(p, (unsigned char *)buf, f);
         if (rc == 0)
             rc = check_body(l, p, fd, body_at, msglog_get32((unsigned char *)buf + 12), f);
     }

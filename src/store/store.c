@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 
 enum {
-    WAL_MOST = 8192,        /* pages: 32 MB, then checkpoint however busy */
-    WAL_IDLE = 1024,        /* when idle, sooner */
+    WAL_MOST = 8192, /* pages: 32 MB, then checkpoint however busy */
+    WAL_IDLE = 1024, /* when idle, sooner */
     IDLE_MS = 200,
     PURGE_EVERY_MS = 60000,
 };
@@ -149,7 +149,8 @@ void store_reader_done(struct store *s, struct db *db)
 int store_stats(struct store *s, struct msg_store_stats_r *out, struct fail *f)
 {
     struct db *db = store_reader(s);
-    *out = (struct msg_store_stats_r){.emails = s->n_emails, .blobs = s->n_blobs, .commits = s->commits, .committed = s->committed};
+    *out = (struct msg_store_stats_r){
+        .emails = s->n_emails, .blobs = s->n_blobs, .commits = s->commits, .committed = s->committed};
     int rc = DB_FIRST(db, DB_ACCOUNT_COUNT);
     if (rc == 1) {
         out->accounts = (uint64_t)db_i64(db, DB_ACCOUNT_COUNT, 0);
@@ -167,7 +168,10 @@ int store_stats(struct store *s, struct msg_store_stats_r *out, struct fail *f)
     return rc < 0 ? -1 : 0;
 }
 
-uint64_t store_wal_written(const struct store *s) { return s->wal_written; }
+uint64_t store_wal_written(const struct store *s)
+{
+    return s->wal_written;
+}
 
 /* ---- opening and closing ---- */
 
@@ -277,7 +281,8 @@ struct store *store_open(const char *dir, const struct store_options *opt, struc
     s->big_bytes = MIN_OF(big, segment / 4); /* a record must fit into a segment */
     if (opt->unsafe_no_sync)
         store_io_no_sync();
-    if (take_dir(s, dir, f) == 0 && open_index(s, dir, opt->readers != 0 ? opt->readers : 2, opt->unsafe_no_sync, f) == 0 &&
+    if (take_dir(s, dir, f) == 0 &&
+        open_index(s, dir, opt->readers != 0 ? opt->readers : 2, opt->unsafe_no_sync, f) == 0 &&
         open_log(s, segment, f) == 0 && start(s, f) == 0)
         return s;
     store_close(s);

@@ -60,7 +60,8 @@ static void wait_all(size_t n)
     pthread_mutex_unlock(&lock);
 }
 
-/* Sizes as scan makes them for an ordinary message: envelope 330, structure 110 with one part, headers 100, preview 190. */
+/* Sizes as scan makes them for an ordinary message: envelope 330, structure 110 with one part, headers 100, preview
+ * 190. */
 static char filler[1 << 20];
 
 static void submit(struct store *st, struct slot *s, uint64_t account, size_t body)
@@ -68,10 +69,19 @@ static void submit(struct store *st, struct slot *s, uint64_t account, size_t bo
     arena_reset(&s->mem);
     s->op = rand_op_id();
     s->target = (struct msg_ingest_target){.account = account, .address = SPAN("somebody@example.org")};
-    s->in = (struct msg_ingest){.op = span_of(s->op.b, 16), .sender = SPAN("sender@example.test"), .size = body,
-        .body = span_of(filler, body), .file = -1, .received_ms = clock_now_ms(), .msgid_hash = rand_u64(),
-        .date_s = clock_now_s(), .headers = span_of(filler, 100), .envelope = span_of(filler, 330),
-        .structure = span_of(filler, 110), .preview = span_of(filler, 190), .targets = {&s->target, 1}};
+    s->in = (struct msg_ingest){.op = span_of(s->op.b, 16),
+                                .sender = SPAN("sender@example.test"),
+                                .size = body,
+                                .body = span_of(filler, body),
+                                .file = -1,
+                                .received_ms = clock_now_ms(),
+                                .msgid_hash = rand_u64(),
+                                .date_s = clock_now_s(),
+                                .headers = span_of(filler, 100),
+                                .envelope = span_of(filler, 330),
+                                .structure = span_of(filler, 110),
+                                .preview = span_of(filler, 190),
+                                .targets = {&s->target, 1}};
     s->w = (struct store_write){.id = MSG_ID_ingest, .in = &s->in, .out = &s->out, .mem = &s->mem, .done = done};
     store_submit(st, &s->w);
 }
@@ -80,7 +90,8 @@ static double cpu_s(void)
 {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+    return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
 static void add_slots(struct slot *v, size_t from, size_t to)
@@ -108,8 +119,8 @@ static void ingest(struct store *st, struct slot *slots, size_t outstanding, siz
     wait_all(outstanding);
     double s = (double)(clock_mono_us() - t0) / 1e6, c = cpu_s() - c0;
     store_stats(st, &after, &f);
-    printf("outstanding=%zu messages=%zu per_s=%.0f cpu_us=%.1f per_commit=%.1f index_pages=%.2f failed=%zu\n", outstanding, n,
-           (double)n / s, c * 1e6 / (double)n, (double)n / (double)(after.commits - before.commits),
+    printf("outstanding=%zu messages=%zu per_s=%.0f cpu_us=%.1f per_commit=%.1f index_pages=%.2f failed=%zu\n",
+           outstanding, n, (double)n / s, c * 1e6 / (double)n, (double)n / (double)(after.commits - before.commits),
            (double)(store_wal_written(st) - pages) / (double)n, failed);
     fflush(stdout);
 }
@@ -157,8 +168,8 @@ static void read_all(struct store *st, uint64_t account, uint64_t eids)
         }
         arena_reset(&mem);
     }
-    printf("bodies read=%zu of %llu tried, bytes=%llu ms=%.1f\n", n, (unsigned long long)eids, (unsigned long long)bytes,
-           (double)(clock_mono_us() - t0) / 1e3);
+    printf("bodies read=%zu of %llu tried, bytes=%llu ms=%.1f\n", n, (unsigned long long)eids,
+           (unsigned long long)bytes, (double)(clock_mono_us() - t0) / 1e3);
     arena_done(&mem);
 }
 
@@ -223,7 +234,8 @@ int main(int argc, char **argv)
     if (argc > 2 && span_eq(span_z(argv[2]), SPAN("scan"))) {
         st = scan_bench(st, argv[1], slots, number(argc, argv, 3, 1000), number(argc, argv, 4, 10000));
     } else {
-        size_t n = number(argc, argv, 2, 50000), accounts = number(argc, argv, 3, 1000), body = number(argc, argv, 4, 4096);
+        size_t n = number(argc, argv, 2, 50000), accounts = number(argc, argv, 3, 1000),
+               body = number(argc, argv, 4, 4096);
         ingest(st, slots, 64, accounts * 4, accounts, body); /* mailboxes made, WAL in use */
         ingest(st, slots, 1, n / 10, accounts, body);
         ingest(st, slots, 16, n, accounts, body);

@@ -1,4 +1,5 @@
-/* store_change: what changed in an account since a modseq (RFC 7162, JMAP /changes): arrivals, flags, removals, mailboxes.
+/* store_change: what changed in an account since a modseq (RFC 7162, JMAP /changes): arrivals, flags, removals,
+ * mailboxes.
  *
  * Every change has a modseq of its own, so a reply may end anywhere and the next begins behind its last row.
  * Arrivals are the tail of a mailbox, for created_modseq grows with uid there; later changes come from a partial index
@@ -8,7 +9,10 @@
 
 enum { CHANGES_MOST = 3000 }; /* 44 bytes each: stays below a frame */
 
-struct changes { struct msg_change_row *v; size_t n, cap; };
+struct changes {
+    struct msg_change_row *v;
+    size_t n, cap;
+};
 
 /* The first uid of the mailbox whose created_modseq is above since; uidnext when there is none. */
 static int first_new(struct db *db, uint64_t mailbox, uint64_t uidnext, uint64_t since, uint64_t *out)
@@ -29,16 +33,23 @@ static int first_new(struct db *db, uint64_t mailbox, uint64_t uidnext, uint64_t
     return 0;
 }
 
-static int add_members(struct db *db, enum db_id id, uint32_t kind, uint64_t mailbox, uint64_t from, int64_t limit, struct changes *out)
+static int add_members(struct db *db, enum db_id id, uint32_t kind, uint64_t mailbox, uint64_t from, int64_t limit,
+                       struct changes *out)
 {
     int rc = DB_FIRST(db, id, DB_I(mailbox), DB_I(from), DB_I(limit));
     for (; rc == 1; rc = db_next(db, id))
-        *VEC_PUSH(out) = (struct msg_change_row){.modseq = (uint64_t)db_i64(db, id, 2), .kind = kind, .mailbox = mailbox,
-            .uid = (uint64_t)db_i64(db, id, 0), .eid = (uint64_t)db_i64(db, id, 1), .flags = (uint32_t)db_i64(db, id, 3)};
+        *VEC_PUSH(out) = (struct msg_change_row){.modseq = (uint64_t)db_i64(db, id, 2),
+                                                 .kind = kind,
+                                                 .mailbox = mailbox,
+                                                 .uid = (uint64_t)db_i64(db, id, 0),
+                                                 .eid = (uint64_t)db_i64(db, id, 1),
+                                                 .flags = (uint32_t)db_i64(db, id, 3)};
     return rc;
 }
 
-struct box { uint64_t id, uidnext, highmodseq, changed; };
+struct box {
+    uint64_t id, uidnext, highmodseq, changed;
+};
 
 static int add_mailboxes(struct db *db, uint64_t account, uint64_t since, int64_t limit, struct changes *out)
 {
@@ -46,8 +57,9 @@ static int add_mailboxes(struct db *db, uint64_t account, uint64_t since, int64_
     int rc = DB_FIRST(db, DB_MAILBOX_LIST, DB_I(account));
     for (; rc == 1; rc = db_next(db, DB_MAILBOX_LIST))
         *VEC_PUSH(&boxes) = (struct box){.id = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 0),
-            .uidnext = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 4), .highmodseq = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 5),
-            .changed = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 10)};
+                                         .uidnext = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 4),
+                                         .highmodseq = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 5),
+                                         .changed = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 10)};
     for (size_t i = 0; i < boxes.n && rc == 0; i++) {
         const struct box *b = &boxes.v[i];
         uint64_t uid;
@@ -70,8 +82,11 @@ static int add_gone(struct db *db, uint64_t account, uint64_t since, int64_t lim
     enum db_id id = DB_GONE_SCAN;
     int rc = DB_FIRST(db, id, DB_I(account), DB_I(since), DB_I(limit));
     for (; rc == 1; rc = db_next(db, id))
-        *VEC_PUSH(out) = (struct msg_change_row){.modseq = (uint64_t)db_i64(db, id, 0), .kind = CHANGE_EXPUNGED,
-            .mailbox = (uint64_t)db_i64(db, id, 1), .uid = (uint64_t)db_i64(db, id, 2), .eid = (uint64_t)db_i64(db, id, 3)};
+        *VEC_PUSH(out) = (struct msg_change_row){.modseq = (uint64_t)db_i64(db, id, 0),
+                                                 .kind = CHANGE_EXPUNGED,
+                                                 .mailbox = (uint64_t)db_i64(db, id, 1),
+                                                 .uid = (uint64_t)db_i64(db, id, 2),
+                                                 .eid = (uint64_t)db_i64(db, id, 3)};
     return rc;
 }
 
@@ -97,7 +112,8 @@ static int floor_of(struct db *db, uint64_t account, uint64_t *out)
     return rc < 0 ? -1 : 0;
 }
 
-static int gather(struct db *db, uint64_t account, uint64_t since, uint32_t limit, struct msg_changes_r *out, struct arena *mem)
+static int gather(struct db *db, uint64_t account, uint64_t since, uint32_t limit, struct msg_changes_r *out,
+                  struct arena *mem)
 {
     struct changes all = {0};
     if (modseq_of(db, account, &out->modseq) != 0 || floor_of(db, account, &out->floor) != 0)

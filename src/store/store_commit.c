@@ -1,4 +1,5 @@
-/* store_commit: a batch of writes becomes one sync of the log and one transaction of the index (doc/architecture.md, 3).
+/* store_commit: a batch of writes becomes one sync of the log and one transaction of the index (doc/architecture.md,
+ * 3).
  *
  * Bodies first, then the rows that name them: a row never names bytes that are not on disk. An operation that is
  * refused by its own checks has changed nothing and does not disturb the others. Trouble with the files rolls the whole
@@ -14,7 +15,9 @@
 
 #include <errno.h>
 
-struct counters { uint64_t eid, bid, mailbox, emails, blobs; };
+struct counters {
+    uint64_t eid, bid, mailbox, emails, blobs;
+};
 
 struct attempt {
     struct counters before;
@@ -186,7 +189,7 @@ static void undo(struct store *s, struct store_op *ops, size_t n, const struct a
             store_spool_give(s, op->spool, false);
         op->spool = NULL;
         op->record = 0;
-        if (op->w->result == 0) {   /* not refused for good: as it came */
+        if (op->w->result == 0) { /* not refused for good: as it came */
             op->state = OP_WAITING;
             op->w->fail = (struct fail){0};
         }
@@ -205,7 +208,8 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
         for (size_t i = 0; i < s->big_dead.n; i++)
             msglog_big_remove(s->log, s->big_dead.v[i]);
         for (size_t i = 0; i < s->touched.n; i++)
-            *VEC_PUSH(&s->feed) = (struct msg_changed){.account = s->touched.v[i]->id, .modseq = s->touched.v[i]->modseq};
+            *VEC_PUSH(&s->feed) =
+                (struct msg_changed){.account = s->touched.v[i]->id, .modseq = s->touched.v[i]->modseq};
     }
     store_account_forget(s, !t->changed);
     int64_t done = 0;
@@ -310,7 +314,8 @@ static void put_back(struct store *s, struct store_write *first, struct store_wr
     pthread_mutex_unlock(&s->lock);
 }
 
-/* One slot per write. The same operation twice in a batch: the second one comes again in the next, and is a repetition. */
+/* One slot per write. The same operation twice in a batch: the second one comes again in the next, and is a repetition.
+ */
 static void take(struct store *s, struct store_write *list)
 {
     struct store_write *later = NULL, **at = &later;

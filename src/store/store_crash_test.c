@@ -1,6 +1,6 @@
 /* Tests that a process killed under load loses nothing it acknowledged and doubles nothing (REL-01, REL-02). */
-#include "store/store_testing.h"
 #include "base/clock.h"
+#include "store/store_testing.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -11,13 +11,21 @@ enum { ROUNDS = 30, ACCOUNTS = 8, IN_FLIGHT = 12, OPS = 4000 };
 /* Shared with the child: what it began and what was acknowledged. An operation's body tells its number. */
 struct shared {
     struct op_id op[OPS];
-    _Atomic uint32_t begun, acked[OPS];  /* acked: the uid */
+    _Atomic uint32_t begun, acked[OPS]; /* acked: the uid */
 };
 
 static struct shared *sh;
 
-struct flight { struct store_write w; struct msg_ingest in; struct msg_ingest_r out; struct msg_ingest_target target;
-    struct arena mem; char body[3000]; uint32_t n; _Atomic bool free; };
+struct flight {
+    struct store_write w;
+    struct msg_ingest in;
+    struct msg_ingest_r out;
+    struct msg_ingest_target target;
+    struct arena mem;
+    char body[3000];
+    uint32_t n;
+    _Atomic bool free;
+};
 
 static void acked(struct store_write *w)
 {
@@ -35,8 +43,13 @@ static void fill(struct flight *x, uint32_t n)
     x->body[10] = '\n';
     x->n = n;
     x->target = (struct msg_ingest_target){.account = 1 + n % ACCOUNTS, .address = SPAN("u@example.test")};
-    x->in = (struct msg_ingest){.op = span_of(sh->op[n].b, 16), .size = len, .body = span_of(x->body, len), .file = -1,
-        .received_ms = clock_now_ms(), .date_s = INT64_MIN, .targets = {&x->target, 1}};
+    x->in = (struct msg_ingest){.op = span_of(sh->op[n].b, 16),
+                                .size = len,
+                                .body = span_of(x->body, len),
+                                .file = -1,
+                                .received_ms = clock_now_ms(),
+                                .date_s = INT64_MIN,
+                                .targets = {&x->target, 1}};
     x->w = (struct store_write){.id = MSG_ID_ingest, .in = &x->in, .out = &x->out, .mem = &x->mem, .done = acked};
 }
 
@@ -83,7 +96,8 @@ static size_t check(struct store *s)
         struct arena mem;
         arena_init(&mem);
         rows += store_testing_check(s, account);
-        struct msg_member_scan in = {.mailbox = store_testing_inbox(s, account, &mem).mailbox, .first = 1, .last = UINT64_MAX};
+        struct msg_member_scan in = {
+            .mailbox = store_testing_inbox(s, account, &mem).mailbox, .first = 1, .last = UINT64_MAX};
         struct msg_member_scan_r out;
         do {
             assert_int_equal(store_member_scan(s, account, &in, &out, &mem, NULL), 0);
@@ -141,6 +155,7 @@ static int setup(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(killed_under_load, setup, store_testing_teardown)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(killed_under_load, setup, store_testing_teardown)};
     return cmocka_run_group_tests_name("store_crash", tests, NULL, NULL);
 }

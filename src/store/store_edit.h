@@ -1,7 +1,8 @@
 /* store_edit: edit lists, which turn the bytes of the log into the bytes that a client reads (doc/architecture.md, 2).
  *
  * Format, kept in the index: version byte 1, then in order of `at` {u32 at, u32 cut, u32 length, bytes}, little endian:
- * at offset `at` of the stored message leave out `cut` bytes and put `bytes` there. An empty list is no bytes at all. */
+ * at offset `at` of the stored message leave out `cut` bytes and put `bytes` there. An empty list is no bytes at all.
+ */
 #ifndef POSTEL_STORE_EDIT_H
 #define POSTEL_STORE_EDIT_H
 
@@ -16,8 +17,14 @@ int store_edit_delivery(struct str *out, struct span sender, struct span address
 uint64_t store_edit_size(struct span edits, uint64_t stored);
 
 /* A piece of the edited message: `literal` when its p is not NULL, else n bytes at `at` of the stored one. */
-struct store_edit_piece { struct span literal; uint64_t at, n; };
-struct store_edit_walk { struct span rest; uint64_t at, stored; };
+struct store_edit_piece {
+    struct span literal;
+    uint64_t at, n;
+};
+struct store_edit_walk {
+    struct span rest;
+    uint64_t at, stored;
+};
 void store_edit_begin(struct store_edit_walk *w, struct span edits, uint64_t stored);
 bool store_edit_next(struct store_edit_walk *w, struct store_edit_piece *out); /* false at the end */
 

@@ -53,7 +53,11 @@ static void refuses_line_ends(void **state)
 
 static void lists(void **state)
 {
-    const struct { const char *name; struct span edits; const char *want; } rows[] = {
+    const struct {
+        const char *name;
+        struct span edits;
+        const char *want;
+    } rows[] = {
         {"none", SPAN(""), "0123456789"},
         {"insert at the end", SPAN("\1\12\0\0\0\0\0\0\0\2\0\0\0ab"), "0123456789ab"},
         {"cut two", SPAN("\1\3\0\0\0\2\0\0\0\0\0\0\0"), "01256789"},
@@ -61,7 +65,8 @@ static void lists(void **state)
         {"cut all", SPAN("\1\0\0\0\0\12\0\0\0\0\0\0\0"), ""},
     };
     const struct span damaged[] = {SPAN("\2"), SPAN("\1\0\0\0\0\1"), SPAN("\1\0\0\0\0\0\0\0\0\5\0\0\0ab"),
-        SPAN("\1\12\0\0\0\1\0\0\0\0\0\0\0"), SPAN("\1\5\0\0\0\1\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\0\0\0\0")};
+                                   SPAN("\1\12\0\0\0\1\0\0\0\0\0\0\0"),
+                                   SPAN("\1\5\0\0\0\1\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\0\0\0\0")};
     struct arena mem;
     arena_init(&mem);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -77,6 +82,7 @@ static void lists(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(delivery), cmocka_unit_test(refuses_line_ends), cmocka_unit_test(lists)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(delivery), cmocka_unit_test(refuses_line_ends),
+                                       cmocka_unit_test(lists)};
     return cmocka_run_group_tests_name("store_edit", tests, NULL, NULL);
 }

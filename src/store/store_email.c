@@ -4,7 +4,11 @@
 
 enum { READ_MOST = 65536 };
 
-struct place { struct msglog_place log; uint64_t account, size; struct span edits; };
+struct place {
+    struct msglog_place log;
+    uint64_t account, size;
+    struct span edits;
+};
 
 static int find(struct db *db, uint64_t eid, struct place *out, struct arena *mem)
 {
@@ -12,16 +16,22 @@ static int find(struct db *db, uint64_t eid, struct place *out, struct arena *me
     int rc = DB_FIRST(db, id, DB_I(eid));
     if (rc != 1)
         return rc;
-    *out = (struct place){.account = (uint64_t)db_i64(db, id, 0), .size = (uint64_t)db_i64(db, id, 1),
-        .edits = arena_copy(mem, db_bytes(db, id, 2)),
-        .log = {.bid = (uint64_t)db_i64(db, id, 3), .seg = (uint32_t)db_i64(db, id, 4), .off = (uint64_t)db_i64(db, id, 5),
-                .meta = (uint32_t)db_i64(db, id, 6), .len = (uint64_t)db_i64(db, id, 7), .big = db_i64(db, id, 8) != 0}};
+    *out = (struct place){.account = (uint64_t)db_i64(db, id, 0),
+                          .size = (uint64_t)db_i64(db, id, 1),
+                          .edits = arena_copy(mem, db_bytes(db, id, 2)),
+                          .log = {.bid = (uint64_t)db_i64(db, id, 3),
+                                  .seg = (uint32_t)db_i64(db, id, 4),
+                                  .off = (uint64_t)db_i64(db, id, 5),
+                                  .meta = (uint32_t)db_i64(db, id, 6),
+                                  .len = (uint64_t)db_i64(db, id, 7),
+                                  .big = db_i64(db, id, 8) != 0}};
     db_end(db, id);
     return 1;
 }
 
 /* Bytes [from, from + n) of the edited message; n was clipped to it. */
-static int window(struct store *s, const struct place *p, uint64_t from, size_t n, char *out, struct arena *mem, struct fail *f)
+static int window(struct store *s, const struct place *p, uint64_t from, size_t n, char *out, struct arena *mem,
+                  struct fail *f)
 {
     struct store_edit_walk w;
     struct store_edit_piece piece;

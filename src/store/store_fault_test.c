@@ -17,17 +17,21 @@ static int teardown(void **state)
     return store_testing_teardown(state);
 }
 
-struct want { bool broken; const char *code; };
+struct want {
+    bool broken;
+    const char *code;
+};
 
 /* Which answer is right: only missing space leaves the store in service, and never after a sync. */
 static struct want want_of(enum fault kind, int err)
 {
     bool sync = kind == FAULT_LOG_SYNC || kind == FAULT_DIR_SYNC || kind == FAULT_DB_SYNC;
-    return (struct want){.broken = sync || err != ENOSPC, .code = err == ENOSPC && kind != FAULT_DB_SYNC ? "4.3.1" : "4.3.0"};
+    return (struct want){.broken = sync || err != ENOSPC,
+                         .code = err == ENOSPC && kind != FAULT_DB_SYNC ? "4.3.1" : "4.3.0"};
 }
 
-/* One store, messages of three kinds, a fault at the nth call. What was acknowledged is there afterwards and whole, what
- * was refused may be repeated and is then there once. */
+/* One store, messages of three kinds, a fault at the nth call. What was acknowledged is there afterwards and whole,
+ * what was refused may be repeated and is then there once. */
 static void one(enum fault kind, unsigned nth, int err, bool *hit)
 {
     enum { N = 6 };
@@ -80,9 +84,13 @@ static void one(enum fault kind, unsigned nth, int err, bool *hit)
 
 static void nth_call_fails(void **state)
 {
-    const struct { enum fault kind; int err; } rows[] = {
-        {FAULT_LOG_WRITE, EIO}, {FAULT_LOG_WRITE, ENOSPC}, {FAULT_LOG_WRITE, 0}, {FAULT_LOG_SYNC, EIO}, {FAULT_LOG_SYNC, ENOSPC},
-        {FAULT_DIR_SYNC, EIO}, {FAULT_DB_WRITE, EIO}, {FAULT_DB_WRITE, ENOSPC}, {FAULT_DB_SYNC, EIO},
+    const struct {
+        enum fault kind;
+        int err;
+    } rows[] = {
+        {FAULT_LOG_WRITE, EIO}, {FAULT_LOG_WRITE, ENOSPC}, {FAULT_LOG_WRITE, 0},
+        {FAULT_LOG_SYNC, EIO},  {FAULT_LOG_SYNC, ENOSPC},  {FAULT_DIR_SYNC, EIO},
+        {FAULT_DB_WRITE, EIO},  {FAULT_DB_WRITE, ENOSPC},  {FAULT_DB_SYNC, EIO},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         unsigned hits = 0;
@@ -125,7 +133,7 @@ static void full_disk(void **state)
     int64_t end = store_testing_sql("SELECT end FROM segment ORDER BY seg DESC LIMIT 1");
     assert_int_equal(store_testing_ingest(s, NULL, 1, 1, SPAN("again"), &out, &mem, &f), 0);
     int64_t grown = store_testing_sql("SELECT end FROM segment ORDER BY seg DESC LIMIT 1") - end;
-    assert_in_range(grown, 64, 250); /* one record: what was refused left nothing in the log */
+    assert_in_range(grown, 64, 250);           /* one record: what was refused left nothing in the log */
     assert_int_equal(out.results.v[0].uid, 4); /* no uid was used up */
     assert_int_equal(store_testing_check(s, 1), 3);
     assert_int_equal(store_testing_broken.kind, FAIL_NONE);

@@ -13,7 +13,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* ---- what the committer knows of accounts: read from the index when first needed, written back once per commit ------ */
+/* ---- what the committer knows of accounts: read from the index when first needed, written back once per commit ------
+ */
 
 struct store_mailbox {
     struct store_mailbox *next;
@@ -24,10 +25,10 @@ struct store_mailbox {
 
 struct store_account {
     uint64_t id, modseq, floor, uidvalidity;
-    int64_t quota;                  /* -1: none */
+    int64_t quota; /* -1: none */
     struct store_mailbox *mailboxes;
-    bool dirty_row;                 /* the account's own row */
-    bool touched;                   /* in s->touched */
+    bool dirty_row; /* the account's own row */
+    bool touched;   /* in s->touched */
 };
 
 /* ---- a write inside a batch ---- */
@@ -38,21 +39,24 @@ struct store_op {
     struct store_write *w;
     enum store_op_state state;
     uint64_t account;
-    struct span id;                 /* the operation's, n 0: none */
-    size_t record;                  /* ingest: 1 + index in the batch's records, 0: none */
+    struct span id; /* the operation's, n 0: none */
+    size_t record;  /* ingest: 1 + index in the batch's records, 0: none */
     struct store_spool *spool;
     struct msg_ingest_result *results;
-    struct span *edits;             /* per target */
-    struct span big_body;           /* for a file of its own, when it was not spooled */
+    struct span *edits;   /* per target */
+    struct span big_body; /* for a file of its own, when it was not spooled */
     size_t n;
 };
 
-struct store_live { uint32_t seg; int64_t bytes; };
+struct store_live {
+    uint32_t seg;
+    int64_t bytes;
+};
 
 struct store {
     int dir, lock_fd;
     uint64_t big_bytes;
-    struct db *db;                  /* the committer's */
+    struct db *db; /* the committer's */
     struct msglog *log;
 
     /* submission */
@@ -64,17 +68,17 @@ struct store {
     _Atomic bool broken;
 
     /* the committer's */
-    struct map accounts;            /* by number: struct store_account */
+    struct map accounts; /* by number: struct store_account */
     VEC(struct store_account *) touched;
-    VEC(struct store_live) live;    /* what this batch adds to segments */
+    VEC(struct store_live) live; /* what this batch adds to segments */
     VEC(struct store_op) ops;
     VEC(struct msglog_record) records;
-    VEC(uint64_t) big_dead;         /* to remove once committed */
+    VEC(uint64_t) big_dead; /* to remove once committed */
     VEC(struct msg_changed) feed;
     struct map batch_ids;
-    struct arena mem;               /* of the batch */
+    struct arena mem; /* of the batch */
     uint64_t next_eid, next_bid, next_mailbox, emails, blobs;
-    bool big_dirty;                 /* big/ got a new name */
+    bool big_dirty; /* big/ got a new name */
     int64_t purged_ms;
 
     store_changed_fn *on_changed;
@@ -89,7 +93,7 @@ struct store {
     unsigned n_idle, n_readers;
 
     pthread_mutex_t spool_lock;
-    struct map spools;              /* by operation id: struct store_spool */
+    struct map spools; /* by operation id: struct store_spool */
 
     _Atomic uint64_t commits, committed, wal_written, n_emails, n_blobs;
 };
@@ -97,12 +101,12 @@ struct store {
 /* store_account.c: the committer's view. All return NULL or -1 on trouble of the index (see db_trouble). */
 struct store_account *store_account_get(struct store *s, uint64_t account, bool make); /* NULL and DB_FINE: not there */
 struct store_mailbox *store_account_mailbox(struct store_account *a, uint64_t mailbox); /* 0: INBOX; NULL: not there */
-struct store_mailbox *store_account_inbox(struct store *s, struct store_account *a);   /* makes it when missing */
+struct store_mailbox *store_account_inbox(struct store *s, struct store_account *a);    /* makes it when missing */
 void store_account_touch(struct store *s, struct store_account *a, struct store_mailbox *m);
 uint64_t store_account_modseq(struct store *s, struct store_account *a, struct store_mailbox *m); /* the next one */
 uint64_t store_account_used(const struct store_account *a);
 int store_account_write_back(struct store *s);
-void store_account_forget(struct store *s, bool all);   /* the whole cache, or only that nothing is touched any more */
+void store_account_forget(struct store *s, bool all); /* the whole cache, or only that nothing is touched any more */
 int store_account_drop(struct store *s, struct store_account *a);
 
 /* One file per kind of write. check: looks, refuses, changes nothing in the index. apply: 0, or -1: either op->w->fail
@@ -111,36 +115,36 @@ int store_ingest_plan(struct store *s, struct store_op *op);
 int store_ingest_apply(struct store *s, struct store_op *op);
 int store_member_flags(struct store *s, struct store_op *op);
 int store_member_expunge(struct store *s, struct store_op *op);
-int store_member_account_gone(struct store *s, struct store_op *op);   /* state OP_LATER: more is left */
+int store_member_account_gone(struct store *s, struct store_op *op); /* state OP_LATER: more is left */
 int store_mailbox_make_inbox(struct store *s, struct store_op *op);
 
 /* store_op.c: results of operations that were seen before. */
-int store_op_seen(struct store *s, struct store_op *op);                /* 1 and out filled, 0, -1 */
+int store_op_seen(struct store *s, struct store_op *op); /* 1 and out filled, 0, -1 */
 int store_op_remember(struct store *s, struct store_op *op);
 int store_op_purge(struct store *s);
 
 /* store_commit.c */
 void store_commit_live(struct store *s, uint32_t seg, int64_t bytes);
-void store_commit_run(struct store *s, struct store_write *list);       /* a batch, from first to done */
+void store_commit_run(struct store *s, struct store_write *list); /* a batch, from first to done */
 
 /* store_spool.c */
 struct store_spool {
     int fd;
     uint64_t size;
     uint32_t crc;
-    bool synced, busy;              /* busy: an operation of the batch uses it */
+    bool synced, busy; /* busy: an operation of the batch uses it */
     int64_t used_ms;
     char name[48];
     char op[16];
 };
-struct store_spool *store_spool_take(struct store *s, struct span op);  /* for the committer; give back or end it */
+struct store_spool *store_spool_take(struct store *s, struct span op); /* for the committer; give back or end it */
 void store_spool_give(struct store *s, struct store_spool *sp, bool done);
 int store_spool_sync(struct store_spool *sp);
 void store_spool_free_all(struct store *s);
 
 /* store.c */
-struct db *store_reader(struct store *s);           /* waits for a free one */
+struct db *store_reader(struct store *s); /* waits for a free one */
 void store_reader_done(struct store *s, struct db *db);
-uint64_t store_wal_written(const struct store *s);  /* pages of index written; for the bench */
+uint64_t store_wal_written(const struct store *s); /* pages of index written; for the bench */
 
 #endif

@@ -1,9 +1,9 @@
 /* store_ingest: a message arrives for one or more mailboxes: one record in the log, an email and a member per target.
  *
- * Planned before the log is written, so that the record can name the uids it got (what a rebuild of a lost index needs);
- * applied after it is on disk. Meta data of a record, little endian: u8 version 1, u8 zero, u16 targets, u32 summary
- * flags, u64 hash of the message-id, i64 date, u16 length and sender; per target u64 account, mailbox, uid, eid, modseq,
- * u32 flags, u16 length and address.
+ * Planned before the log is written, so that the record can name the uids it got (what a rebuild of a lost index
+ * needs); applied after it is on disk. Meta data of a record, little endian: u8 version 1, u8 zero, u16 targets, u32
+ * summary flags, u64 hash of the message-id, i64 date, u16 length and sender; per target u64 account, mailbox, uid,
+ * eid, modseq, u32 flags, u16 length and address.
  */
 #include "base/clock.h"
 #include "base/limits.h"
@@ -65,7 +65,8 @@ static int check_shape(const struct msg_ingest *in, struct fail *f)
 }
 
 /* -1 with *f, or with f untouched for trouble of the index. */
-static int check_targets(struct store *s, struct store_op *op, const struct msg_ingest *in, uint64_t stored, struct fail *f)
+static int check_targets(struct store *s, struct store_op *op, const struct msg_ingest *in, uint64_t stored,
+                         struct fail *f)
 {
     op->edits = arena_alloc(&s->mem, in->targets.n * sizeof *op->edits);
     for (uint32_t i = 0; i < in->targets.n; i++) {
@@ -143,13 +144,17 @@ static int assign(struct store *s, struct store_op *op, const struct msg_ingest 
     for (uint32_t i = 0; i < in->targets.n; i++) {
         const struct msg_ingest_target *t = &in->targets.v[i];
         struct store_account *a = store_account_get(s, t->account, true);
-        struct store_mailbox *m = a == NULL ? NULL : t->mailbox != 0 ? store_account_mailbox(a, t->mailbox)
-                                                                    : store_account_inbox(s, a);
+        struct store_mailbox *m = a == NULL         ? NULL
+                                  : t->mailbox != 0 ? store_account_mailbox(a, t->mailbox)
+                                                    : store_account_inbox(s, a);
         if (m == NULL)
             return -1;
         uint64_t size = store_edit_size(op->edits[i], s->records.v[op->record - 1].body_len);
-        op->results[i] = (struct msg_ingest_result){.account = t->account, .mailbox = m->id, .uid = m->uidnext++,
-                                                    .eid = s->next_eid++, .modseq = store_account_modseq(s, a, m)};
+        op->results[i] = (struct msg_ingest_result){.account = t->account,
+                                                    .mailbox = m->id,
+                                                    .uid = m->uidnext++,
+                                                    .eid = s->next_eid++,
+                                                    .modseq = store_account_modseq(s, a, m)};
         m->total++;
         m->size += size;
         m->unseen += (t->flags & FLAG_SEEN) == 0;
@@ -164,7 +169,8 @@ int store_ingest_plan(struct store *s, struct store_op *op)
     struct fail *f = &op->w->fail;
     struct msglog_record r = {.received_ms = in->received_ms};
     struct span body = SPAN_NONE;
-    if (check_shape(in, f) != 0 || take_body(s, op, in, &r, &body, f) != 0 || check_targets(s, op, in, r.body_len, f) != 0)
+    if (check_shape(in, f) != 0 || take_body(s, op, in, &r, &body, f) != 0 ||
+        check_targets(s, op, in, r.body_len, f) != 0)
         return -1;
     memcpy(r.op, in->op.p, 16);
     r.bid = s->next_bid++;
@@ -183,7 +189,8 @@ int store_ingest_plan(struct store *s, struct store_op *op)
     return 0;
 }
 
-static int insert_target(struct store *s, const struct store_op *op, uint32_t i, const struct msglog_record *r, int64_t now)
+static int insert_target(struct store *s, const struct store_op *op, uint32_t i, const struct msglog_record *r,
+                         int64_t now)
 {
     const struct msg_ingest *in = op->w->in;
     const struct msg_ingest_target *t = &in->targets.v[i];
@@ -197,8 +204,9 @@ static int insert_target(struct store *s, const struct store_op *op, uint32_t i,
                DB_B(in->preview), DB_B(in->structure), DB_B(in->headers)) != 0)
         return -1;
     s->emails++;
-    return DB_RUN(s->db, DB_MEMBER_INSERT, DB_I(out->mailbox), DB_I(out->uid), DB_I(out->eid), DB_I(t->flags), DB_I(size),
-                  DB_I(in->received_ms), DB_I(MAX_OF(now - in->received_ms, 0)), DB_I(out->modseq), DB_NULL);
+    return DB_RUN(s->db, DB_MEMBER_INSERT, DB_I(out->mailbox), DB_I(out->uid), DB_I(out->eid), DB_I(t->flags),
+                  DB_I(size), DB_I(in->received_ms), DB_I(MAX_OF(now - in->received_ms, 0)), DB_I(out->modseq),
+                  DB_NULL);
 }
 
 int store_ingest_apply(struct store *s, struct store_op *op)

@@ -14,12 +14,16 @@ static int list(struct store *s, uint64_t account, struct msg_mailbox_list_r *ou
     enum db_id id = DB_MAILBOX_LIST;
     int rc = DB_FIRST(db, id, DB_I(account));
     for (; rc == 1; rc = db_next(db, id))
-        *VEC_PUSH(&rows) = (struct msg_mailbox_row){
-            .mailbox = (uint64_t)db_i64(db, id, 0), .name = arena_copy(mem, db_bytes(db, id, 1)),
-            .role = (uint32_t)db_i64(db, id, 2), .uidvalidity = (uint64_t)db_i64(db, id, 3),
-            .uidnext = (uint64_t)db_i64(db, id, 4), .modseq = (uint64_t)db_i64(db, id, 5),
-            .total = (uint64_t)db_i64(db, id, 6), .unseen = (uint64_t)db_i64(db, id, 7),
-            .deleted = (uint64_t)db_i64(db, id, 8), .size = (uint64_t)db_i64(db, id, 9)};
+        *VEC_PUSH(&rows) = (struct msg_mailbox_row){.mailbox = (uint64_t)db_i64(db, id, 0),
+                                                    .name = arena_copy(mem, db_bytes(db, id, 1)),
+                                                    .role = (uint32_t)db_i64(db, id, 2),
+                                                    .uidvalidity = (uint64_t)db_i64(db, id, 3),
+                                                    .uidnext = (uint64_t)db_i64(db, id, 4),
+                                                    .modseq = (uint64_t)db_i64(db, id, 5),
+                                                    .total = (uint64_t)db_i64(db, id, 6),
+                                                    .unseen = (uint64_t)db_i64(db, id, 7),
+                                                    .deleted = (uint64_t)db_i64(db, id, 8),
+                                                    .size = (uint64_t)db_i64(db, id, 9)};
     if (rc != 0)
         db_fail(db, f);
     store_reader_done(s, db);
@@ -66,7 +70,8 @@ static int make_inbox(struct store *s, uint64_t account, struct arena *mem, stru
     return x.w.result;
 }
 
-int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_list_r *out, struct arena *mem, struct fail *f)
+int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_list_r *out, struct arena *mem,
+                       struct fail *f)
 {
     int rc = list(s, account, out, mem, f);
     for (uint32_t i = 0; rc == 0 && i < out->mailboxes.n; i++)

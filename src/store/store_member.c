@@ -5,14 +5,20 @@
 
 enum {
     FLAGS_KNOWN = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT,
-    MODIFIED_MOST = 9000,       /* ranges in a reply */
-    GONE_STEP = 2000,           /* members of a removed account per batch: others wait behind it */
-    REPLY_BYTES = 150 * 1024,   /* stays below a frame */
+    MODIFIED_MOST = 9000,     /* ranges in a reply */
+    GONE_STEP = 2000,         /* members of a removed account per batch: others wait behind it */
+    REPLY_BYTES = 150 * 1024, /* stays below a frame */
     SCAN_MOST = 5000,
 };
 
-struct member { uint64_t uid, eid, modseq, size; uint32_t flags; };
-struct members { struct member *v; size_t n, cap; };
+struct member {
+    uint64_t uid, eid, modseq, size;
+    uint32_t flags;
+};
+struct members {
+    struct member *v;
+    size_t n, cap;
+};
 
 /* ---- which ---- */
 
@@ -31,7 +37,8 @@ static int ranges_clean(struct store *s, const struct msg_uid_range *in, uint32_
     for (uint32_t i = 0; i < n; i++) {
         if (in[i].first > in[i].last)
             return fail_perm(f, "5.5.4", "uid range %" PRIu64 ":%" PRIu64 " runs backwards", in[i].first, in[i].last);
-        v[i] = (struct msg_uid_range){MIN_OF(in[i].first, (uint64_t)INT64_MAX), MIN_OF(in[i].last, (uint64_t)INT64_MAX)};
+        v[i] =
+            (struct msg_uid_range){MIN_OF(in[i].first, (uint64_t)INT64_MAX), MIN_OF(in[i].last, (uint64_t)INT64_MAX)};
     }
     qsort(v, n, sizeof *v, range_order);
     for (uint32_t i = 0; i < n; i++) {
@@ -50,8 +57,10 @@ static int collect(struct store *s, uint64_t mailbox, uint64_t first, uint64_t l
     int rc = DB_FIRST(s->db, DB_MEMBER_SCAN, DB_I(mailbox), DB_I(first), DB_I(last), DB_I(limit));
     for (; rc == 1; rc = db_next(s->db, DB_MEMBER_SCAN))
         *VEC_PUSH(out) = (struct member){.uid = (uint64_t)db_i64(s->db, DB_MEMBER_SCAN, 0),
-            .eid = (uint64_t)db_i64(s->db, DB_MEMBER_SCAN, 1), .modseq = (uint64_t)db_i64(s->db, DB_MEMBER_SCAN, 2),
-            .flags = (uint32_t)db_i64(s->db, DB_MEMBER_SCAN, 3), .size = (uint64_t)db_i64(s->db, DB_MEMBER_SCAN, 5)};
+                                         .eid = (uint64_t)db_i64(s->db, DB_MEMBER_SCAN, 1),
+                                         .modseq = (uint64_t)db_i64(s->db, DB_MEMBER_SCAN, 2),
+                                         .flags = (uint32_t)db_i64(s->db, DB_MEMBER_SCAN, 3),
+                                         .size = (uint64_t)db_i64(s->db, DB_MEMBER_SCAN, 5)};
     return rc;
 }
 
@@ -83,7 +92,8 @@ static uint32_t new_flags(uint32_t old, uint32_t mode, uint32_t flags)
 }
 
 /* RFC 7162 3.1.3: messages changed since are left alone and told, as ranges. */
-static int list_modified(struct store_op *op, const struct msg_flags_set *in, const struct members *all, struct msg_flags_set_r *out)
+static int list_modified(struct store_op *op, const struct msg_flags_set *in, const struct members *all,
+                         struct msg_flags_set_r *out)
 {
     out->modified.v = NULL;
     out->modified.n = 0;
@@ -153,7 +163,8 @@ static int blob_unref(struct store *s, uint64_t bid)
     int rc = DB_FIRST(s->db, DB_BLOB_GET, DB_I(bid));
     if (rc != 1)
         return rc;
-    int64_t refs = db_i64(s->db, DB_BLOB_GET, 0), meta = db_i64(s->db, DB_BLOB_GET, 2), len = db_i64(s->db, DB_BLOB_GET, 3);
+    int64_t refs = db_i64(s->db, DB_BLOB_GET, 0), meta = db_i64(s->db, DB_BLOB_GET, 2),
+            len = db_i64(s->db, DB_BLOB_GET, 3);
     uint32_t seg = (uint32_t)db_i64(s->db, DB_BLOB_GET, 1);
     bool big = db_i64(s->db, DB_BLOB_GET, 4) != 0;
     db_end(s->db, DB_BLOB_GET);
@@ -241,10 +252,13 @@ int store_member_account_gone(struct store *s, struct store_op *op)
 
 static size_t read_row(struct db *db, enum db_id id, uint32_t want, struct msg_member_row *r, struct arena *mem)
 {
-    *r = (struct msg_member_row){
-        .uid = (uint64_t)db_i64(db, id, 0), .eid = (uint64_t)db_i64(db, id, 1), .modseq = (uint64_t)db_i64(db, id, 2),
-        .flags = (uint32_t)db_i64(db, id, 3), .internal_ms = db_i64(db, id, 4), .size = (uint64_t)db_i64(db, id, 5),
-        .keywords = arena_copy(mem, db_bytes(db, id, 6))};
+    *r = (struct msg_member_row){.uid = (uint64_t)db_i64(db, id, 0),
+                                 .eid = (uint64_t)db_i64(db, id, 1),
+                                 .modseq = (uint64_t)db_i64(db, id, 2),
+                                 .flags = (uint32_t)db_i64(db, id, 3),
+                                 .internal_ms = db_i64(db, id, 4),
+                                 .size = (uint64_t)db_i64(db, id, 5),
+                                 .keywords = arena_copy(mem, db_bytes(db, id, 6))};
     if (want & WANT_ENVELOPE)
         r->envelope = arena_copy(mem, db_bytes(db, id, 7));
     if (want & WANT_STRUCTURE)
@@ -283,8 +297,8 @@ static int scan(struct db *db, const struct msg_member_scan *in, struct msg_memb
     return rc;
 }
 
-int store_member_scan(struct store *s, uint64_t account, const struct msg_member_scan *in, struct msg_member_scan_r *out,
-                      struct arena *mem, struct fail *f)
+int store_member_scan(struct store *s, uint64_t account, const struct msg_member_scan *in,
+                      struct msg_member_scan_r *out, struct arena *mem, struct fail *f)
 {
     *out = (struct msg_member_scan_r){0};
     struct db *db = store_reader(s);

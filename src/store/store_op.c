@@ -1,4 +1,5 @@
-/* store_op: results of operations that were seen before, so that a repeated one is answered and not done again (REL-02).
+/* store_op: results of operations that were seen before, so that a repeated one is answered and not done again
+ * (REL-02).
  *
  * result: u64 values, little endian: kind of operation, account, then what its reply holds. */
 #include "base/clock.h"
@@ -22,7 +23,10 @@ static uint64_t get(struct span s, size_t i)
     return le64toh(v);
 }
 
-static uint64_t kind_of(enum msg_id id) { return id == MSG_ID_ingest ? OP_INGEST : id == MSG_ID_flags_set ? OP_FLAGS : OP_EXPUNGE; }
+static uint64_t kind_of(enum msg_id id)
+{
+    return id == MSG_ID_ingest ? OP_INGEST : id == MSG_ID_flags_set ? OP_FLAGS : OP_EXPUNGE;
+}
 
 static void encode(struct str *out, const struct store_op *op)
 {
@@ -57,8 +61,11 @@ static int decode(struct span s, struct store_op *op, struct fail *f)
         r->results.n = (uint32_t)((n - 2) / 5);
         r->results.v = arena_zalloc(op->w->mem, (r->results.n + 1) * sizeof *r->results.v);
         for (uint32_t i = 0; i < r->results.n; i++)
-            r->results.v[i] = (struct msg_ingest_result){.account = get(s, 2 + i * 5), .mailbox = get(s, 3 + i * 5),
-                .uid = get(s, 4 + i * 5), .eid = get(s, 5 + i * 5), .modseq = get(s, 6 + i * 5)};
+            r->results.v[i] = (struct msg_ingest_result){.account = get(s, 2 + i * 5),
+                                                         .mailbox = get(s, 3 + i * 5),
+                                                         .uid = get(s, 4 + i * 5),
+                                                         .eid = get(s, 5 + i * 5),
+                                                         .modseq = get(s, 6 + i * 5)};
     } else if (op->w->id == MSG_ID_flags_set) {
         struct msg_flags_set_r *r = op->w->out;
         r->modseq = get(s, 2);

@@ -1,4 +1,5 @@
-/* store_spool: messages too big for one frame, on their way in: a file each in big/, linked to its final name by ingest. */
+/* store_spool: messages too big for one frame, on their way in: a file each in big/, linked to its final name by
+ * ingest. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"

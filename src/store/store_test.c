@@ -52,7 +52,8 @@ static struct msg_ingest_r ingest(uint64_t first, uint32_t n, struct span body)
 
 static struct span delivered(unsigned account, struct span body)
 {
-    return arena_printf(&mem, "Return-Path: <a@example.org>\r\nDelivered-To: user%u@example.test\r\n%.*s", account, SPAN_ARGS(body));
+    return arena_printf(&mem, "Return-Path: <a@example.org>\r\nDelivered-To: user%u@example.test\r\n%.*s", account,
+                        SPAN_ARGS(body));
 }
 
 static void one_and_many_targets(void **state)
@@ -121,9 +122,17 @@ static void repeated_operations(void **state)
 }
 
 /* A write among many in flight. */
-struct twin { struct store_write w; struct msg_ingest in; struct msg_ingest_r out; struct arena mem; };
+struct twin {
+    struct store_write w;
+    struct msg_ingest in;
+    struct msg_ingest_r out;
+    struct arena mem;
+};
 static _Atomic int twins_done;
-static void twin_done(struct store_write *w) { twins_done++; }
+static void twin_done(struct store_write *w)
+{
+    twins_done++;
+}
 
 enum { BURST_MOST = 2500 };
 
@@ -136,8 +145,10 @@ static void burst(uint64_t account, int n, struct span body)
     twins_done = 0;
     for (int i = 0; i < n; i++) {
         op[i] = rand_op_id();
-        t[i].in = (struct msg_ingest){.op = span_of(op[i].b, 16), .body = body, .size = body.n, .file = -1, .targets = {&target, 1}};
-        t[i].w = (struct store_write){.id = MSG_ID_ingest, .in = &t[i].in, .out = &t[i].out, .mem = &t[i].mem, .done = twin_done};
+        t[i].in = (struct msg_ingest){
+            .op = span_of(op[i].b, 16), .body = body, .size = body.n, .file = -1, .targets = {&target, 1}};
+        t[i].w = (struct store_write){
+            .id = MSG_ID_ingest, .in = &t[i].in, .out = &t[i].out, .mem = &t[i].mem, .done = twin_done};
         store_submit(s, &t[i].w);
     }
     while (twins_done < n)
@@ -171,8 +182,10 @@ static void repeated_within_a_batch(void **state)
     for (int i = 0; i < 4; i++)
         op[i] = rand_op_id();
     for (int i = 0; i < N; i++) {
-        t[i].in = (struct msg_ingest){.op = span_of(op[i % 4].b, 16), .body = SPAN("twin"), .size = 4, .file = -1, .targets = {&target, 1}};
-        t[i].w = (struct store_write){.id = MSG_ID_ingest, .in = &t[i].in, .out = &t[i].out, .mem = &t[i].mem, .done = twin_done};
+        t[i].in = (struct msg_ingest){
+            .op = span_of(op[i % 4].b, 16), .body = SPAN("twin"), .size = 4, .file = -1, .targets = {&target, 1}};
+        t[i].w = (struct store_write){
+            .id = MSG_ID_ingest, .in = &t[i].in, .out = &t[i].out, .mem = &t[i].mem, .done = twin_done};
         store_submit(s, &t[i].w);
     }
     while (twins_done < N)
@@ -363,7 +376,11 @@ static void bodies_by_file_and_spool(void **state)
         int fd = memfd_create("body", MFD_CLOEXEC);
         struct msg_ingest_r out;
         assert_int_equal(write(fd, body.p, body.n), body.n);
-        struct msg_ingest in = {.op = span_of(op.b, 16), .sender = SPAN("a@example.org"), .size = body.n, .file = fd, .targets = {&target, 1}};
+        struct msg_ingest in = {.op = span_of(op.b, 16),
+                                .sender = SPAN("a@example.org"),
+                                .size = body.n,
+                                .file = fd,
+                                .targets = {&target, 1}};
         assert_int_equal(store_testing_write(s, MSG_ID_ingest, 0, &in, &out, &mem, NULL), 0);
         assert_true(span_eq(store_testing_read(s, 4, out.results.v[0].eid, &mem), delivered(4, body)));
         in.size++; /* said to be longer than it is */
@@ -386,7 +403,8 @@ static void bodies_by_file_and_spool(void **state)
     assert_int_equal(lent.size, body.n);
     assert_int_equal(fcntl(lent.file, F_GETFL) & O_ACCMODE, O_RDONLY);
     close(lent.file);
-    struct msg_ingest in = {.op = id, .sender = SPAN("a@example.org"), .size = body.n, .file = -1, .spool = 1, .targets = {&target, 1}};
+    struct msg_ingest in = {
+        .op = id, .sender = SPAN("a@example.org"), .size = body.n, .file = -1, .spool = 1, .targets = {&target, 1}};
     struct msg_ingest_r out;
     assert_int_equal(store_testing_write(s, MSG_ID_ingest, 0, &in, &out, &mem, NULL), 0);
     assert_true(span_eq(store_testing_read(s, 4, out.results.v[0].eid, &mem), delivered(4, body)));
@@ -419,7 +437,8 @@ static void refusals_disturb_nobody(void **state)
     in.op.n = 15;
     assert_int_equal(store_testing_write(s, MSG_ID_ingest, 0, &in, &out, &mem, &f), -1);
     in.op.n = 16;
-    assert_int_equal(store_testing_write(s, MSG_ID_ingest, 0, &in, &out, &mem, &f), 0); /* a refusal is not remembered */
+    assert_int_equal(store_testing_write(s, MSG_ID_ingest, 0, &in, &out, &mem, &f),
+                     0); /* a refusal is not remembered */
     assert_int_equal(store_testing_check(s, 1), 1);
     assert_int_equal(store_testing_broken.kind, FAIL_NONE);
 }
@@ -429,7 +448,8 @@ static void listing_in_windows(void **state)
     struct msg_ingest_r in = {0};
     for (int i = 0; i < 100; i++)
         in = ingest(1, 1, body_of(10, 0));
-    struct msg_member_scan q = {.mailbox = in.results.v[0].mailbox, .first = 1, .last = 90, .limit = 7, .want = WANT_ENVELOPE};
+    struct msg_member_scan q = {
+        .mailbox = in.results.v[0].mailbox, .first = 1, .last = 90, .limit = 7, .want = WANT_ENVELOPE};
     struct msg_member_scan_r r;
     uint64_t uid = 0;
     do {
@@ -564,7 +584,8 @@ static void change_feed(void **state)
     ingest(9, 1, SPAN("y"));
     while (n_fed < 3)
         usleep(1000);
-    assert_true(fed[0].account == 3 && fed[0].modseq == r.results.v[0].modseq && fed[1].account == 4 && fed[2].account == 9);
+    assert_true(fed[0].account == 3 && fed[0].modseq == r.results.v[0].modseq && fed[1].account == 4 &&
+                fed[2].account == 9);
     store_on_changed(s, NULL, NULL);
 }
 
@@ -572,10 +593,25 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(one_and_many_targets), T(order_of_uids), T(repeated_operations), T(repeated_within_a_batch), T(segments), T(flags),
-        T(ranges_in_any_order), T(changes_and_tombstones), T(expunge_frees), T(account_gone), T(windows_of_a_message),
-        T(bodies_by_file_and_spool), T(refusals_disturb_nobody), T(listing_in_windows), T(damage_is_found),
-        T(second_process_and_newer_schema), T(quota), T(concurrent_readers), T(change_feed),
+        T(one_and_many_targets),
+        T(order_of_uids),
+        T(repeated_operations),
+        T(repeated_within_a_batch),
+        T(segments),
+        T(flags),
+        T(ranges_in_any_order),
+        T(changes_and_tombstones),
+        T(expunge_frees),
+        T(account_gone),
+        T(windows_of_a_message),
+        T(bodies_by_file_and_spool),
+        T(refusals_disturb_nobody),
+        T(listing_in_windows),
+        T(damage_is_found),
+        T(second_process_and_newer_schema),
+        T(quota),
+        T(concurrent_readers),
+        T(change_feed),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }

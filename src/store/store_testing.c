@@ -10,7 +10,10 @@
 char store_testing_dir[64];
 struct fail store_testing_broken;
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) { return remove(path); }
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    return remove(path);
+}
 
 int store_testing_setup(void **state)
 {
@@ -64,10 +67,12 @@ static void written(struct store_write *w)
     pthread_mutex_unlock(&x->lock);
 }
 
-int store_testing_write(struct store *s, enum msg_id id, uint64_t account, const void *in, void *out, struct arena *mem, struct fail *f)
+int store_testing_write(struct store *s, enum msg_id id, uint64_t account, const void *in, void *out, struct arena *mem,
+                        struct fail *f)
 {
     struct waiting x = {.w = {.id = id, .account = account, .in = in, .out = out, .mem = mem, .done = written},
-                        .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .wake = PTHREAD_COND_INITIALIZER};
     store_submit(s, &x.w);
     pthread_mutex_lock(&x.lock);
     while (!x.done)
@@ -82,9 +87,17 @@ int store_testing_ingest(struct store *s, const struct op_id *op, uint64_t first
                          struct msg_ingest_r *out, struct arena *mem, struct fail *f)
 {
     struct op_id made = rand_op_id();
-    struct msg_ingest in = {.op = span_of(op != NULL ? op->b : made.b, 16), .sender = SPAN("a@example.org"), .size = body.n,
-        .body = body, .file = -1, .received_ms = clock_now_ms(), .date_s = INT64_MIN, .headers = SPAN("H"),
-        .envelope = SPAN("(ENV)"), .structure = SPAN("S"), .preview = SPAN("P")};
+    struct msg_ingest in = {.op = span_of(op != NULL ? op->b : made.b, 16),
+                            .sender = SPAN("a@example.org"),
+                            .size = body.n,
+                            .body = body,
+                            .file = -1,
+                            .received_ms = clock_now_ms(),
+                            .date_s = INT64_MIN,
+                            .headers = SPAN("H"),
+                            .envelope = SPAN("(ENV)"),
+                            .structure = SPAN("S"),
+                            .preview = SPAN("P")};
     in.targets.n = n;
     in.targets.v = arena_zalloc(mem, n * sizeof *in.targets.v);
     for (uint32_t i = 0; i < n; i++) {
@@ -94,13 +107,18 @@ int store_testing_ingest(struct store *s, const struct op_id *op, uint64_t first
     return store_testing_write(s, MSG_ID_ingest, 0, &in, out, mem, f);
 }
 
-int store_testing_flags(struct store *s, uint64_t account, uint64_t mailbox, uint64_t first, uint64_t last, uint32_t mode,
-                        uint32_t flags, uint64_t unchangedsince, struct msg_flags_set_r *out, struct arena *mem, struct fail *f)
+int store_testing_flags(struct store *s, uint64_t account, uint64_t mailbox, uint64_t first, uint64_t last,
+                        uint32_t mode, uint32_t flags, uint64_t unchangedsince, struct msg_flags_set_r *out,
+                        struct arena *mem, struct fail *f)
 {
     struct op_id op = rand_op_id();
     struct msg_uid_range r = {first, last};
-    struct msg_flags_set in = {.op = span_of(op.b, 16), .mailbox = mailbox, .mode = mode, .flags = flags,
-                               .unchangedsince = unchangedsince, .uids = {&r, 1}};
+    struct msg_flags_set in = {.op = span_of(op.b, 16),
+                               .mailbox = mailbox,
+                               .mode = mode,
+                               .flags = flags,
+                               .unchangedsince = unchangedsince,
+                               .uids = {&r, 1}};
     return store_testing_write(s, MSG_ID_flags_set, account, &in, out, mem, f);
 }
 
@@ -252,10 +270,16 @@ FAULT_CALL(fault_fsync, FAULT_DIR_SYNC, (int fd), fsync(fd))
 FAULT_CALL(fault_link, FAULT_LINK, (int dir, const char *from, const char *to), link(dir, from, to))
 
 /* The VFS: sqlite3_io_methods of each file, wrapped. The real file lies behind ours in one allocation. */
-struct shim_file { sqlite3_file base; sqlite3_file *real; };
+struct shim_file {
+    sqlite3_file base;
+    sqlite3_file *real;
+};
 static sqlite3_vfs *real_vfs;
 
-static sqlite3_file *real_of(sqlite3_file *f) { return ((struct shim_file *)(void *)f)->real; }
+static sqlite3_file *real_of(sqlite3_file *f)
+{
+    return ((struct shim_file *)(void *)f)->real;
+}
 
 static int shim_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
@@ -270,33 +294,52 @@ static int shim_sync(sqlite3_file *f, int flags)
     return fault(FAULT_DB_SYNC) >= 0 ? SQLITE_IOERR_FSYNC : real_of(f)->pMethods->xSync(real_of(f), flags);
 }
 
-#define SHIM(name, params, args) static int shim_##name params { return real_of(f)->pMethods->x##name args; }
-SHIM(Read, (sqlite3_file *f, void *p, int n, sqlite3_int64 at), (real_of(f), p, n, at))
-SHIM(Truncate, (sqlite3_file *f, sqlite3_int64 n), (real_of(f), n))
-SHIM(FileSize, (sqlite3_file *f, sqlite3_int64 *n), (real_of(f), n))
-SHIM(Lock, (sqlite3_file *f, int l), (real_of(f), l))
-SHIM(Unlock, (sqlite3_file *f, int l), (real_of(f), l))
-SHIM(CheckReservedLock, (sqlite3_file *f, int *out), (real_of(f), out))
-SHIM(FileControl, (sqlite3_file *f, int op, void *arg), (real_of(f), op, arg))
-SHIM(SectorSize, (sqlite3_file *f), (real_of(f)))
-SHIM(DeviceCharacteristics, (sqlite3_file *f), (real_of(f)))
-SHIM(ShmMap, (sqlite3_file *f, int pg, int size, int extend, void volatile **out), (real_of(f), pg, size, extend, out))
-SHIM(ShmLock, (sqlite3_file *f, int at, int n, int flags), (real_of(f), at, n, flags))
-SHIM(ShmUnmap, (sqlite3_file *f, int del), (real_of(f), del))
+#define SHIM(name, params, args)                                                                                       \
+    static int shim_##name params                                                                                      \
+    {                                                                                                                  \
+        return real_of(f)->pMethods->x##name args;                                                                     \
+    }
+SHIM(Read, (sqlite3_file * f, void *p, int n, sqlite3_int64 at), (real_of(f), p, n, at))
+SHIM(Truncate, (sqlite3_file * f, sqlite3_int64 n), (real_of(f), n))
+SHIM(FileSize, (sqlite3_file * f, sqlite3_int64 *n), (real_of(f), n))
+SHIM(Lock, (sqlite3_file * f, int l), (real_of(f), l))
+SHIM(Unlock, (sqlite3_file * f, int l), (real_of(f), l))
+SHIM(CheckReservedLock, (sqlite3_file * f, int *out), (real_of(f), out))
+SHIM(FileControl, (sqlite3_file * f, int op, void *arg), (real_of(f), op, arg))
+SHIM(SectorSize, (sqlite3_file * f), (real_of(f)))
+SHIM(DeviceCharacteristics, (sqlite3_file * f), (real_of(f)))
+SHIM(ShmMap, (sqlite3_file * f, int pg, int size, int extend, void volatile **out), (real_of(f), pg, size, extend, out))
+SHIM(ShmLock, (sqlite3_file * f, int at, int n, int flags), (real_of(f), at, n, flags))
+SHIM(ShmUnmap, (sqlite3_file * f, int del), (real_of(f), del))
 static int shim_close(sqlite3_file *f)
 {
     int rc = real_of(f)->pMethods != NULL ? real_of(f)->pMethods->xClose(real_of(f)) : SQLITE_OK;
     f->pMethods = NULL;
     return rc;
 }
-static void shim_ShmBarrier(sqlite3_file *f) { real_of(f)->pMethods->xShmBarrier(real_of(f)); }
+static void shim_ShmBarrier(sqlite3_file *f)
+{
+    real_of(f)->pMethods->xShmBarrier(real_of(f));
+}
 
 static const sqlite3_io_methods shim_methods = {
-    .iVersion = 2, .xClose = shim_close, .xRead = shim_Read, .xWrite = shim_write, .xTruncate = shim_Truncate,
-    .xSync = shim_sync, .xFileSize = shim_FileSize, .xLock = shim_Lock, .xUnlock = shim_Unlock,
-    .xCheckReservedLock = shim_CheckReservedLock, .xFileControl = shim_FileControl, .xSectorSize = shim_SectorSize,
-    .xDeviceCharacteristics = shim_DeviceCharacteristics, .xShmMap = shim_ShmMap, .xShmLock = shim_ShmLock,
-    .xShmBarrier = shim_ShmBarrier, .xShmUnmap = shim_ShmUnmap,
+    .iVersion = 2,
+    .xClose = shim_close,
+    .xRead = shim_Read,
+    .xWrite = shim_write,
+    .xTruncate = shim_Truncate,
+    .xSync = shim_sync,
+    .xFileSize = shim_FileSize,
+    .xLock = shim_Lock,
+    .xUnlock = shim_Unlock,
+    .xCheckReservedLock = shim_CheckReservedLock,
+    .xFileControl = shim_FileControl,
+    .xSectorSize = shim_SectorSize,
+    .xDeviceCharacteristics = shim_DeviceCharacteristics,
+    .xShmMap = shim_ShmMap,
+    .xShmLock = shim_ShmLock,
+    .xShmBarrier = shim_ShmBarrier,
+    .xShmUnmap = shim_ShmUnmap,
 };
 
 static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)
