@@ -572,8 +572,10 @@ static struct msg_changed fed[8];
 static _Atomic size_t n_fed;
 static void on_changed(void *arg, const struct msg_changed *c, size_t n)
 {
-    for (size_t i = 0; i < n && n_fed < COUNT_OF(fed); i++)
-        fed[n_fed++] = c[i];
+    for (size_t i = 0; i < n && n_fed < COUNT_OF(fed); i++) {
+        fed[n_fed] = c[i];
+        n_fed++; /* who waits for it may look now */
+    }
 }
 
 static void change_feed(void **state)
