@@ -1,15 +1,18 @@
 /* Whole SMTP sessions against played roles: at once, and a byte at a time. */
 #include "smtp/smtp_in_session.h"
+#include "smtp/smtp_in_rcpt.h"
 #include "smtp/smtp_in_testing.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
 #include "base/limits.h"
 #include "base/log.h"
 #include "run/config.h"
+#include "run/shared.h"
 
 #define HELLO "EHLO c.example\r\n"
 #define TO_BOB "MAIL FROM:<a@b.example>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"
@@ -296,11 +299,37 @@ static WAITS void model(void)
     arena_done(&mem);
 }
 
+/* Answers are remembered while auth's counter says that the directory is the same, and no longer. */
+static WAITS void memory(void)
+{
+    int rw, ro;
+    CHECK(shared_make(sizeof(struct shared_page), &rw, &ro) == 0);
+    struct shared_page *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, rw, 0);
+    CHECK(page != MAP_FAILED && shared_map_peer(ROLE_AUTH, ro) == 0);
+    static const char ask[] = HELLO "MAIL FROM:<>\r\nRCPT TO:<bob@example.test>\r\nRCPT TO:<no@example.test>\r\n"
+                                    "RCPT TO:<bob@example.test>\r\nRCPT TO:<no@example.test>\r\n";
+    static const char codes[] = "220 250 250 250 550 250 550";
+    limit_value[LIMIT_RCPT_CACHE_MS] = 60000;
+    smtp_in_rcpt_forget(); /* the tests before left some */
+    page->counter[COUNTER_DIRECTORY_GENERATION] = 7; /* what the played auth says of itself */
+    CHECK(says(span_z(ask), codes) && smtp_in_seen->rcpt_checks == 2);
+    CHECK(says(span_z(ask), codes) && smtp_in_seen->rcpt_checks == 2);
+    page->counter[COUNTER_DIRECTORY_GENERATION] = 8;
+    CHECK(says(span_z(ask), codes) && smtp_in_seen->rcpt_checks == 6);
+    page->counter[COUNTER_DIRECTORY_GENERATION] = 7;
+    limit_value[LIMIT_RCPT_CACHE_MS] = 0;
+    CHECK(says(span_z(ask), codes) && smtp_in_seen->rcpt_checks == 10);
+    limit_value[LIMIT_RCPT_CACHE_MS] = limit_table[LIMIT_RCPT_CACHE_MS].def;
+    smtp_in_rcpt_forget();
+    munmap(page, sizeof *page);
+}
+
 static void test_talks(void **state) { assert_int_equal(smtp_in_testing_run(talk_all), 0); }
 static void test_kept(void **state) { assert_int_equal(smtp_in_testing_run(kept), 0); }
 static void test_sizes(void **state) { assert_int_equal(smtp_in_testing_run(sizes), 0); }
 static void test_poison(void **state) { assert_int_equal(smtp_in_testing_run(poison), 0); }
 static void test_limits(void **state) { assert_int_equal(smtp_in_testing_run(limits), 0); }
+static void test_memory(void **state) { assert_int_equal(smtp_in_testing_run(memory), 0); }
 static void test_model(void **state) { assert_int_equal(smtp_in_testing_run(model), 0); }
 
 int main(void)
@@ -308,6 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_talks),  cmocka_unit_test(test_kept),   cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_poison), cmocka_unit_test(test_limits), cmocka_unit_test(test_model),
+        cmocka_unit_test(test_memory),
     };
     struct fail f;
     config_use(config_parse(SPAN("[server]\nhostname = mx.example.test\n"), "test", &f));

@@ -20,6 +20,7 @@ static void on_rcpt_check(struct ipc_req *req)
         {.account = 3, .address = {"dave@example.test", 17}, .lang = {"en", 2}},
     };
     struct msg_rcpt_check_r out = {.status = RCPT_NOT_OURS, .generation = 7};
+    smtp_in_seen->rcpt_checks++;
     if (span_ends_nocase(in->address, SPAN("@example.test")))
         out.status = RCPT_NO_USER;
     if (span_starts(in->address, SPAN("disabled@")))

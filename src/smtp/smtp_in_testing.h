@@ -7,7 +7,7 @@
 
 /* What the played store was last asked to keep; in memory that all processes share. */
 struct smtp_in_seen {
-    unsigned ingests, drops, scans, scans_alone;
+    unsigned ingests, drops, scans, scans_alone, rcpt_checks;
     char sender[300];
     unsigned targets;
     uint64_t accounts[16];
