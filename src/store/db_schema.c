@@ -64,5 +64,5 @@ static const char version_1[] =
     "CREATE TABLE op("
     " op BLOB PRIMARY KEY, expires_s INTEGER NOT NULL, result BLOB NOT NULL) WITHOUT ROWID;";
 
-const char *const db_schema_steps[] = {version_1};
+const struct db_step db_schema_steps[] = {{"the first tables", version_1, NULL}};
 const size_t db_schema_version = COUNT_OF(db_schema_steps);

@@ -210,28 +210,6 @@ static int64_t one_number(struct db *db, const char *sql)
     return v;
 }
 
-/* Each step and its new version number are one transaction: stopped in between, it goes on from there. */
-static int migrate(struct db *db, struct fail *f)
-{
-    int64_t version = one_number(db, "PRAGMA user_version");
-    if (version < 0)
-        return fail_temp(f, "4.3.0", "index: cannot be read: %s", sqlite3_errmsg(db->handle));
-    if ((uint64_t)version > db_schema_version)
-        return fail_perm(f, "5.3.0", "index has format %lld, this program knows up to %zu: use a newer one",
-                         (long long)version, db_schema_version);
-    for (size_t v = (size_t)version; v < db_schema_version; v++) {
-        char done[64];
-        snprintf(done, sizeof done, "PRAGMA user_version=%zu", v + 1);
-        if (exec(db, "BEGIN IMMEDIATE", f) != 0)
-            return -1;
-        if (exec(db, db_schema_steps[v], f) != 0 || exec(db, done, f) != 0 || exec(db, "COMMIT", f) != 0) {
-            sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-            return -1;
-        }
-    }
-    return 0;
-}
-
 static int set_up(struct db *db, bool unsafe, struct fail *f)
 {
     sqlite3_busy_timeout(db->handle, 5000);
@@ -257,7 +235,7 @@ static int set_up(struct db *db, bool unsafe, struct fail *f)
     int grow = 4 * 1024 * 1024; /* the file grows in steps: less metadata to sync */
     sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_CHUNK_SIZE, &grow);
     sqlite3_wal_hook(db->handle, on_wal, db);
-    return migrate(db, f);
+    return db_migrate(db->handle, db_schema_steps, db_schema_version, f);
 }
 
 static int prepare_all(struct db *db, struct fail *f)
