@@ -51,6 +51,19 @@
     X(SEGMENT_BYTES, 67108864, 1048576, 1073741824, "bytes", "a segment of the message log")                           \
     X(SPOOLS, 256, 1, 100000, "messages", "above body_memfd on their way in at the same time")                         \
     X(BIG_BYTES, 1048576, 65536, 1073741824, "bytes", "messages above this get a file of their own")                   \
+    X(MAILBOXES, 1000, 10, 10000, "mailboxes", "of an account")                                                        \
+    X(MAILBOX_DEPTH, 20, 5, 100, "levels", "of mailboxes below each other")                                            \
+    X(MAILBOX_NAME_BYTES, 255, 50, 1000, "bytes", "one level of a mailbox's name")                                     \
+    X(KEYWORDS, 100, 20, 1000, "keywords", "of a message")                                                             \
+    X(KEYWORD_BYTES, 100, 30, 255, "bytes", "a keyword; RFC 8621 4.1.1 has 255 at most")                               \
+    X(THREAD_REFS, 32, 4, 250, "ids", "of In-Reply-To and References that decide a message's thread")                  \
+    X(TOMBSTONE_S, 7776000, 3600, 315360000, "seconds", "clients may stay away and still be told what is gone")        \
+    X(UPLOAD_S, 86400, 3600, 2592000, "seconds", "an upload waits to be used; RFC 8620 6.1 wants an hour at least")    \
+    X(UPLOADS, 1000, 10, 100000, "uploads", "of an account waiting to be used")                                        \
+    X(UPLOAD_BYTES, 536870912, 1048576, 1099511627776, "bytes", "of an account's uploads waiting to be used")          \
+    X(KV_KEY_BYTES, 255, 64, 1000, "bytes", "the name of a small value")                                               \
+    X(KV_VALUE_BYTES, 65536, 4096, 131072, "bytes", "a small value")                                                   \
+    X(KV_VALUES, 1000, 10, 1000000, "values", "small ones, of an account")                                             \
     X(STOP_FRONT_S, 10, 0, 600, "seconds", "fronts may take to finish commands at stop")                               \
     X(STOP_RELAY_S, 30, 0, 600, "seconds", "relay may take at stop")
 

@@ -21,19 +21,38 @@
 /* mailbox 0: the account's INBOX, made when it is not there. flags: enum member_flag. */
 #define MSG_ingest_target(F, L) F(u64, account) F(u64, mailbox) F(bytes, address) F(bytes, lang) F(u32, flags)
 #define MSG_ingest_result(F, L) F(u64, account) F(u64, mailbox) F(u64, uid) F(u64, eid) F(u64, modseq)
+/* parent 0: at the root. name: one level of it, NFC UTF-8. total, unseen (not \Seen), deleted (\Deleted), size: what IMAP
+ * sees. What JMAP sees: total - deleted, and unread: neither \Seen nor \Draft nor \Deleted (RFC 8621 2). modseq: of the
+ * last change in it or to it; created_modseq, changed_modseq: of the mailbox itself (name, parent, role, subscription). */
 #define MSG_mailbox_row(F, L)                                                                                          \
-    F(u64, mailbox) F(bytes, name) F(u32, role) F(u64, uidvalidity) F(u64, uidnext) F(u64, modseq) F(u64, total)       \
-    F(u64, unseen) F(u64, deleted) F(u64, size)
-/* size: octets of what a client reads (edit list applied). The last five are empty unless asked for in `want`. */
+    F(u64, mailbox) F(u64, parent) F(bytes, name) F(u32, role) F(u32, subscribed) F(u64, uidvalidity) F(u64, uidnext)  \
+    F(u64, modseq) F(u64, total) F(u64, unseen) F(u64, deleted) F(u64, size) F(u64, unread) F(u64, created_modseq)     \
+    F(u64, changed_modseq)
+/* size: octets of what a client reads (edit list applied). keywords: separated by a space, in an order of their own.
+ * saved_ms: when it came into this mailbox (RFC 8514). What stands behind it is empty or 0 unless asked for in `want`. */
 #define MSG_member_row(F, L)                                                                                           \
     F(u64, uid) F(u64, eid) F(u64, modseq) F(u32, flags) F(i64, internal_ms) F(u64, size) F(bytes, keywords)           \
-    F(bytes, envelope) F(bytes, structure) F(bytes, headers) F(bytes, preview)
+    F(i64, saved_ms) F(bytes, envelope) F(bytes, structure) F(bytes, headers) F(bytes, preview) F(u64, thread)
 #define MSG_uid_range(F, L) F(u64, first) F(u64, last) /* first <= last, both included */
-#define MSG_change_row(F, L) F(u64, modseq) F(u32, kind) F(u64, mailbox) F(u64, uid) F(u64, eid) F(u32, flags)
+/* kind: enum change_kind. keywords with CHANGE_ADDED and CHANGE_FLAGS. thread: with CHANGE_EXPUNGED, of an email that
+ * went with it because it was nowhere else; 0: it is still in another mailbox. */
+#define MSG_change_row(F, L)                                                                                           \
+    F(u64, modseq) F(u32, kind) F(u64, mailbox) F(u64, uid) F(u64, eid) F(u32, flags) F(bytes, keywords) F(u64, thread)
+#define MSG_email_id(F, L) F(u64, eid)
+/* An email whatever mailboxes it is in; created_modseq: 0 for what came before the index had it (version 1). */
+#define MSG_email_row(F, L)                                                                                            \
+    F(u64, eid) F(u64, thread) F(u64, created_modseq) F(u64, size) F(u32, summary_flags) F(i64, received_ms)           \
+    F(i64, date_s) F(bytes, envelope) F(bytes, structure) F(bytes, headers) F(bytes, preview)
+#define MSG_email_member(F, L)                                                                                         \
+    F(u64, eid) F(u64, mailbox) F(u64, uid) F(u64, modseq) F(u32, flags) F(i64, internal_ms) F(bytes, keywords)
+/* visible: 1 when a mailbox has it without \Deleted, that is, when JMAP sees it. */
+#define MSG_thread_email(F, L) F(u64, thread) F(u64, eid) F(i64, received_ms) F(u32, visible)
+#define MSG_kv_row(F, L) F(bytes, key) F(bytes, value)
 
 #define RECORD_TABLE(R)                                                                                                \
     R(rcpt_target) R(tls_chain) R(domain_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
-    R(mailbox_row) R(member_row) R(uid_range) R(change_row)
+    R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
+    R(kv_row)
 
 /* ---- auth ----------------------------------------------------------------------------------------------------- */
 
@@ -86,7 +105,7 @@
 #define MSG_summarize(F, L) F(u64, size) F(bytes, body) F(fd, file) F(u32, flags)
 #define MSG_summarize_r(F, L)                                                                                          \
     F(u32, flags) F(u32, hops) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope)                  \
-    F(bytes, structure) F(bytes, preview)
+    F(bytes, structure) F(bytes, preview) F(bytes, refs)
 
 /* ---- store ---------------------------------------------------------------------------------------------------- */
 
@@ -102,7 +121,7 @@
 #define MSG_ingest(F, L)                                                                                               \
     F(bytes, op) F(bytes, sender) F(u64, size) F(bytes, body) F(fd, file) F(u32, spool) F(i64, received_ms)            \
     F(u32, summary_flags) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope) F(bytes, structure)   \
-    F(bytes, preview) L(ingest_target, targets)
+    F(bytes, preview) F(bytes, refs) L(ingest_target, targets)
 #define MSG_ingest_r(F, L) F(u32, repeated) L(ingest_result, results)
 
 /* A message above BODY_MEMFD on its way in: bytes in order from offset 0; repeating an offset is fine. */
@@ -124,12 +143,71 @@
 /* Up to 65,536 bytes of the message as a client reads it, edit list applied; size: of the whole. */
 #define MSG_email_read(F, L) F(bytes, handle) F(u64, eid) F(u64, offset) F(u32, length)
 #define MSG_email_read_r(F, L) F(u64, size) F(bytes, data)
-/* mode: enum flags_mode. unchangedsince: 0 = none (RFC 7162 3.1.3); modified: what it kept from being changed. */
+/* In flags_set, expunge and copy mailbox (from) 0 means: `uids` are eids, in whatever mailboxes they are (JMAP).
+ * mode: enum flags_mode. keywords: separated by a space; FLAGS_REPLACE replaces them too. unchangedsince: 0 = none
+ * (RFC 7162 3.1.3); modified: what it kept from being changed. */
 #define MSG_flags_set(F, L)                                                                                            \
-    F(bytes, handle) F(bytes, op) F(u64, mailbox) F(u32, mode) F(u32, flags) F(u64, unchangedsince) L(uid_range, uids)
+    F(bytes, handle) F(bytes, op) F(u64, mailbox) F(u32, mode) F(u32, flags) F(bytes, keywords)                        \
+    F(u64, unchangedsince) L(uid_range, uids)
 #define MSG_flags_set_r(F, L) F(u64, modseq) F(u64, changed) L(uid_range, modified)
-#define MSG_expunge(F, L) F(bytes, handle) F(bytes, op) F(u64, mailbox) L(uid_range, uids)
+/* flags: enum expunge_flag. */
+#define MSG_expunge(F, L) F(bytes, handle) F(bytes, op) F(u64, mailbox) F(u32, flags) L(uid_range, uids)
 #define MSG_expunge_r(F, L) F(u64, modseq) F(u64, removed)
+/* A message that a client brings: as ingest, with what summarize said of it, but without an edit list, and with a new eid.
+ * upload: not 0: the message is what blob_put gave this id. internal_ms: INTERNALDATE, received_at. */
+#define MSG_append(F, L)                                                                                               \
+    F(bytes, handle) F(bytes, op) F(u64, mailbox) F(u64, size) F(bytes, body) F(fd, file) F(u32, spool) F(u64, upload) \
+    F(u32, flags) F(bytes, keywords) F(i64, internal_ms) F(u32, summary_flags) F(u64, msgid_hash) F(i64, date_s)       \
+    F(bytes, headers) F(bytes, envelope) F(bytes, structure) F(bytes, preview) F(bytes, refs)
+#define MSG_append_r(F, L) F(u64, mailbox) F(u64, uidvalidity) F(u64, uid) F(u64, eid) F(u64, modseq)
+/* The messages of `from` into `to`, with flags, keywords and INTERNALDATE, the same eid (RFC 8474 5.1); move = 1: and out
+ * of `from`. All or nothing, up to a number of messages; next: go on there with another op, 0 = all done. uids: the
+ * messages it found; they got uid, uid + 1, ... uid + count - 1, in that order (RFC 9051 COPYUID). */
+#define MSG_copy(F, L) F(bytes, handle) F(bytes, op) F(u64, from) F(u64, to) F(u32, move) L(uid_range, uids)
+#define MSG_copy_r(F, L)                                                                                               \
+    F(u64, modseq) F(u64, uidvalidity) F(u64, uid) F(u64, count) F(u64, next) L(uid_range, uids)
+/* parent 0: at the root. name: one level. role: enum mailbox_role, one mailbox of each per account. */
+#define MSG_mailbox_create(F, L)                                                                                       \
+    F(bytes, handle) F(bytes, op) F(u64, parent) F(bytes, name) F(u32, role) F(u32, subscribed)
+#define MSG_mailbox_create_r(F, L) F(u64, mailbox) F(u64, uidvalidity) F(u64, modseq)
+/* what: enum mailbox_set_what, which of the fields count. A new name or parent for INBOX moves its messages to a new
+ * mailbox of that name (RFC 9051 6.3.6): `mailbox` of the reply; else it is the one asked for. */
+#define MSG_mailbox_set(F, L)                                                                                          \
+    F(bytes, handle) F(bytes, op) F(u64, mailbox) F(u32, what) F(u64, parent) F(bytes, name) F(u32, role)              \
+    F(u32, subscribed)
+#define MSG_mailbox_set_r(F, L) F(u64, mailbox) F(u64, modseq)
+/* flags: enum mailbox_remove_flag. Never INBOX, never one with children. */
+#define MSG_mailbox_remove(F, L) F(bytes, handle) F(bytes, op) F(u64, mailbox) F(u32, flags)
+#define MSG_mailbox_remove_r(F, L) F(u64, modseq)
+/* Emails by id: as many of those asked for, from the first on, as fit a frame; done: how many were looked for. One that is
+ * not there (any more) has no row. want: enum member_want. */
+#define MSG_email_get(F, L) F(bytes, handle) F(u32, want) L(email_id, ids)
+#define MSG_email_get_r(F, L) F(u32, done) L(email_row, emails) L(email_member, members)
+/* The emails of threads, each thread's oldest first (RFC 8621 3); ids and done as in email_get. */
+#define MSG_thread_get(F, L) F(bytes, handle) L(email_id, threads)
+#define MSG_thread_get_r(F, L) F(u32, done) L(thread_email, emails)
+/* Bytes that belong to no email yet (RFC 8620 6.1); gone at expires_s. Body as in ingest. */
+#define MSG_blob_put(F, L) F(bytes, handle) F(bytes, op) F(u64, size) F(bytes, body) F(fd, file) F(u32, spool)
+#define MSG_blob_put_r(F, L) F(u64, blob) F(i64, expires_s)
+#define MSG_blob_get(F, L) F(bytes, handle) F(u64, blob) F(u64, offset) F(u32, length)
+#define MSG_blob_get_r(F, L) F(u64, size) F(bytes, data)
+/* RFC 9208. limits: -1 = none. */
+#define MSG_quota_get(F, L) F(bytes, handle)
+#define MSG_quota_get_r(F, L)                                                                                          \
+    F(u64, bytes) F(u64, messages) F(u64, mailboxes) F(i64, limit_bytes) F(i64, limit_messages) F(i64, limit_mailboxes)
+/* -1: none, -2: as it is. */
+#define MSG_quota_set(F, L) F(u64, account) F(i64, limit_bytes) F(i64, limit_messages)
+#define MSG_quota_set_r(F, L) F(u64, bytes) F(u64, messages) F(i64, limit_bytes) F(i64, limit_messages)
+/* Counts the account's mailboxes anew; wrong: counters that were not right. */
+#define MSG_recount(F, L) F(u64, account)
+#define MSG_recount_r(F, L) F(u64, wrong) F(u64, messages)
+/* Small values of an account, which parts of the program keep under names of their own. ttl_s 0: for good. */
+#define MSG_kv_get(F, L) F(bytes, handle) F(bytes, key)
+#define MSG_kv_get_r(F, L) F(u32, found) F(bytes, value) F(i64, expires_s)
+#define MSG_kv_set(F, L) F(bytes, handle) F(bytes, key) F(bytes, value) F(i64, ttl_s) F(u32, remove)
+#define MSG_kv_set_r(F, L)
+#define MSG_kv_list(F, L) F(bytes, handle) F(bytes, prefix) F(bytes, after) /* in order of key; after: the last one seen */
+#define MSG_kv_list_r(F, L) F(u32, more) L(kv_row, rows)
 /* What changed in the account after modseq `since`, oldest first, at most `limit` rows; floor: below it tombstones
  * are gone and the caller starts anew. */
 #define MSG_changes(F, L) F(bytes, handle) F(u64, since) F(u32, limit)
@@ -197,6 +275,21 @@
     CALL(email_read, ROLE_STORE, FROM_FRONT_USER, 1)                                                                   \
     CALL(flags_set, ROLE_STORE, FROM_FRONT_USER, 1)                                                                    \
     CALL(expunge, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
+    CALL(append, ROLE_STORE, FROM_FRONT_USER, 1)                                                                       \
+    CALL(copy, ROLE_STORE, FROM_FRONT_USER, 1)                                                                         \
+    CALL(mailbox_create, ROLE_STORE, FROM_FRONT_USER, 1)                                                               \
+    CALL(mailbox_set, ROLE_STORE, FROM_FRONT_USER, 1)                                                                  \
+    CALL(mailbox_remove, ROLE_STORE, FROM_FRONT_USER, 1)                                                               \
+    CALL(email_get, ROLE_STORE, FROM_FRONT_USER, 1)                                                                    \
+    CALL(thread_get, ROLE_STORE, FROM_FRONT_USER, 1)                                                                   \
+    CALL(blob_put, ROLE_STORE, FROM_FRONT_USER, 1)                                                                     \
+    CALL(blob_get, ROLE_STORE, FROM_FRONT_USER, 1)                                                                     \
+    CALL(quota_get, ROLE_STORE, FROM_FRONT_USER, 1)                                                                    \
+    CALL(kv_get, ROLE_STORE, FROM_FRONT_USER, 1)                                                                       \
+    CALL(kv_set, ROLE_STORE, FROM_FRONT_USER, 1)                                                                       \
+    CALL(kv_list, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
+    CALL(quota_set, ROLE_STORE, FROM_ADMIN, 1)                                                                         \
+    CALL(recount, ROLE_STORE, FROM_ADMIN, 1)                                                                           \
     CALL(changes, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
     CALL(watch, ROLE_STORE, FROM_FRONT_USER, 1)                                                                        \
     POST(changed, ROLE_FRONT_USER, FROM_STORE)                                                                         \
@@ -242,8 +335,11 @@ enum member_flag {
 };
 
 enum flags_mode { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
-enum member_want { WANT_ENVELOPE = 1, WANT_STRUCTURE = 2, WANT_HEADERS = 4, WANT_PREVIEW = 8 };
-enum change_kind { CHANGE_ADDED, CHANGE_FLAGS, CHANGE_EXPUNGED, CHANGE_MAILBOX };
+enum member_want { WANT_ENVELOPE = 1, WANT_STRUCTURE = 2, WANT_HEADERS = 4, WANT_PREVIEW = 8, WANT_THREAD = 16 };
+enum change_kind { CHANGE_ADDED, CHANGE_FLAGS, CHANGE_EXPUNGED, CHANGE_MAILBOX, CHANGE_MAILBOX_ADDED, CHANGE_MAILBOX_GONE };
+enum expunge_flag { EXPUNGE_ONLY_DELETED = 1 };             /* those with \Deleted, of those asked for */
+enum mailbox_set_what { MAILBOX_SET_PARENT = 1, MAILBOX_SET_NAME = 2, MAILBOX_SET_ROLE = 4, MAILBOX_SET_SUBSCRIBED = 8 };
+enum mailbox_remove_flag { MAILBOX_REMOVE_MESSAGES = 1 };   /* else one that holds messages is refused */
 enum mailbox_role { MAILBOX_PLAIN, MAILBOX_INBOX, MAILBOX_DRAFTS, MAILBOX_SENT, MAILBOX_JUNK, MAILBOX_TRASH, MAILBOX_ARCHIVE };
 
 #endif

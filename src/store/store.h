@@ -2,6 +2,15 @@
  *
  * Operations take and give the structs of run/ipc_table.h, so that a front over IPC and a test in the process use the
  * same ones; `handle` fields are not looked at here: the account is an argument of its own.
+ *
+ * Refusals are FAIL_PERM with these codes, for whoever turns them into a protocol's answer (they never reach a peer):
+ *   5.2.0   no such mailbox, message, upload        5.2.2   over quota
+ *   5.2.31  a mailbox of that name is there (RFC 5530 ALREADYEXISTS), or of that role
+ *   5.2.32  the mailbox has children                5.2.33  it holds messages
+ *   5.2.34  not for INBOX, or not for a mailbox below itself
+ *   5.2.35  not a name (control characters, '/', not NFC UTF-8, too long), not a keyword
+ *   5.2.36  a limit: mailboxes, depth, keywords, uploads, values
+ *   5.5.4   arguments that no caller of ours should send
  */
 #ifndef POSTEL_STORE_H
 #define POSTEL_STORE_H
@@ -29,16 +38,22 @@ void store_close(struct store *s); /* commits what was submitted, checkpoints, e
  * thread: hand it to your loop with loop_post). result 0: durable. -1: nothing of it happened, see fail. A failed
  * write or sync of data never gives 0; after one that leaves the files in doubt `broken` is called (REL-04). */
 struct store_write {
-    enum msg_id id;             /* MSG_ID_ingest, flags_set, expunge, account_gone */
-    uint64_t account;           /* for all but ingest */
+    enum msg_id id;             /* MSG_ID_ingest, append, copy, flags_set, expunge, mailbox_create, mailbox_set,
+                                 * mailbox_remove, blob_put, kv_set, quota_set, recount, account_gone */
+    uint64_t account;           /* for all but ingest, quota_set, recount; kv_set: 0 = the whole store's */
     const void *in;             /* struct msg_<id> */
     void *out;                  /* struct msg_<id>_r; its lists live in mem */
     struct arena *mem;
     int result;
     struct fail fail;
     void (*done)(struct store_write *w);
-    struct store_write *next;   /* the committer's */
+    struct store_write *next;   /* the committer's, as what follows: how far a long one has come, see store_commit.c */
+    struct store_step { uint64_t at, count; uint32_t listed; } step, trial;
 };
+
+/* flags_set, expunge, mailbox_remove and the renaming of INBOX work in steps of some thousand messages, each a commit of
+ * its own between those of others; `done` comes after the last. Stopped in between they have done a part, and the same op
+ * again does the rest. Everything else is one commit. */
 
 void store_submit(struct store *s, struct store_write *w);  /* any thread */
 
@@ -62,6 +77,18 @@ int store_member_scan(struct store *s, uint64_t account, const struct msg_member
 int store_email_read(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
                      struct arena *mem, struct fail *f); /* checksum verified; damaged: FAIL_TEMP 4.3.0, logged */
 int store_changes(struct store *s, uint64_t account, const struct msg_changes *in, struct msg_changes_r *out,
+                  struct arena *mem, struct fail *f);
+/* These two wait until the threads of what they tell are known, which may take a commit. */
+int store_email_get(struct store *s, uint64_t account, const struct msg_email_get *in, struct msg_email_get_r *out,
+                    struct arena *mem, struct fail *f);
+int store_thread_get(struct store *s, uint64_t account, const struct msg_thread_get *in, struct msg_thread_get_r *out,
+                     struct arena *mem, struct fail *f);
+int store_blob_get(struct store *s, uint64_t account, const struct msg_blob_get *in, struct msg_blob_get_r *out,
+                   struct arena *mem, struct fail *f);
+int store_quota_get(struct store *s, uint64_t account, struct msg_quota_get_r *out, struct fail *f);
+int store_kv_get(struct store *s, uint64_t account, const struct msg_kv_get *in, struct msg_kv_get_r *out,
+                 struct arena *mem, struct fail *f); /* found 0 when it is not there or has expired */
+int store_kv_list(struct store *s, uint64_t account, const struct msg_kv_list *in, struct msg_kv_list_r *out,
                   struct arena *mem, struct fail *f);
 uint64_t store_modseq(struct store *s, uint64_t account);   /* 0 when the account has no mail yet */
 int store_stats(struct store *s, struct msg_store_stats_r *out, struct fail *f);

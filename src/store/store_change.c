@@ -7,7 +7,7 @@
  */
 #include "store/store_impl.h"
 
-enum { CHANGES_MOST = 3000 }; /* 44 bytes each: stays below a frame */
+enum { CHANGES_MOST = 3000 }; /* 56 bytes each: stays below a frame */
 
 struct changes {
     struct msg_change_row *v;

@@ -267,7 +267,7 @@ static size_t read_row(struct db *db, enum db_id id, uint32_t want, struct msg_m
         r->headers = arena_copy(mem, db_bytes(db, id, 9));
     if (want & WANT_PREVIEW)
         r->preview = arena_copy(mem, db_bytes(db, id, 10));
-    return 64 + r->keywords.n + r->envelope.n + r->structure.n + r->headers.n + r->preview.n;
+    return 96 + r->keywords.n + r->envelope.n + r->structure.n + r->headers.n + r->preview.n;
 }
 
 static int scan(struct db *db, const struct msg_member_scan *in, struct msg_member_scan_r *out, struct arena *mem)
