@@ -89,7 +89,7 @@ static const struct command commands[] = {
      "What it prints is itself a valid configuration. Without FILE and with none in /etc/postel: the defaults.\n",
      "  postel config show >postel.conf\n"},
     {"role", "NAME", 1, 1, 0, role, NULL, NULL, NULL},
-    {"print-ipc", "", 0, 0, 0, print_ipc, NULL, NULL, NULL},
+    {"doc ipc", "", 0, 0, 0, print_ipc, NULL, NULL, NULL},
 };
 
 int main(int argc, char **argv)

@@ -53,6 +53,15 @@ static ssize_t read_mute(int tty, char *out, size_t cap)
 
 static ssize_t ask(int tty, const char *prompt, char *out, size_t cap)
 {
+    dprintf(tty, "%s", prompt);
+    ssize_t n = read_mute(tty, out, cap);
+    dprintf(tty, "\n");
+    return n;
+}
+
+/* Both answers; -1 when one was not given. True in *same when they are equal. */
+static ssize_t ask_both(int tty, const char *prompt, char *out, char *again, size_t cap, bool *same)
+{
     struct termios was, mute;
     if (tcgetattr(tty, &was) < 0)
         return -1;
@@ -60,13 +69,13 @@ static ssize_t ask(int tty, const char *prompt, char *out, size_t cap)
     mute.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);
     mute.c_cc[VMIN] = 1;
     mute.c_cc[VTIME] = 0;
-    dprintf(tty, "%s", prompt);
     if (tcsetattr(tty, TCSAFLUSH, &mute) < 0)
         return -1;
-    ssize_t n = read_mute(tty, out, cap);
-    tcsetattr(tty, TCSAFLUSH, &was);
-    dprintf(tty, "\n");
-    return n;
+    ssize_t n = ask(tty, prompt, out, cap);
+    ssize_t m = n < 0 ? -1 : ask(tty, "The same again: ", again, cap);
+    tcsetattr(tty, TCSADRAIN, &was);
+    *same = m >= 0 && n == m && memcmp(out, again, (size_t)n) == 0;
+    return m < 0 ? -1 : n;
 }
 
 static int ask_twice(const char *address, const char *what, struct arena *mem, char *out, size_t cap, struct fail *f)
@@ -81,13 +90,12 @@ static int ask_twice(const char *address, const char *what, struct arena *mem, c
     columns_escaped(prompt, span_z(address));
     fprintf(prompt, "%s: ", what);
     fclose(prompt);
-    ssize_t n = ask(tty, shown, out, cap);
-    ssize_t m = n < 0 ? -1 : ask(tty, "The same again: ", again, cap);
-    bool same = n >= 0 && n == m && memcmp(out, again, (size_t)n) == 0;
+    bool same = false;
+    ssize_t n = ask_both(tty, shown, out, again, cap, &same);
     explicit_bzero(again, cap);
     free(shown);
     close(tty);
-    if (m < 0)
+    if (n < 0)
         return fail_perm(f, "", "no password was given, or one above %zu bytes", cap);
     if (!same)
         return fail_perm(f, "", "the two are not the same; nothing was changed");

@@ -2,7 +2,7 @@
  * untouched pages of a block cost nothing. */
 #include "run/ipc_chan.h"
 
-enum { POOL_MAX = 16 };
+enum { POOL_MAX = 8 };
 
 static struct ipc_block *pool;
 static unsigned pooled;

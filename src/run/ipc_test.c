@@ -102,6 +102,7 @@ static struct ipc_server store_server(void)
     return ipc_testing_server(ROLE_STORE, ROLE_FRONT_USER, store_rows, COUNT_OF(store_rows));
 }
 
+static char big[65536];
 static struct ipc_server servers[2];
 
 static struct ipc_chan *attach(int i)
@@ -221,28 +222,34 @@ static void every_message(void **state)
 
 /* ---- speed, credits ---- */
 
+static size_t body_most;
+
 static void write_until_done(void *arg)
 {
-    char body[256] = {0};
     uint64_t size;
     while (to_do > 0) {
-        size_t n = to_do-- % sizeof body;
-        done_well += call_write(SPAN("echo"), n, span_of(body, n), &size, 0, NULL, NULL) == 0 && size == n;
+        size_t n = body_most - to_do-- % 200;
+        done_well += call_write(SPAN("echo"), n, span_of(big, n), &size, 0, NULL, NULL) == 0 && size == n;
     }
     finish_worker();
 }
 
 static void ten_thousand(void)
 {
+    static const struct {
+        size_t workers, body;
+    } rows[] = {{1, 256}, {8, 256}, {32, 256}, {64, 256}, {32, 4096}, {32, 65536}};
     attach(0);
-    for (size_t workers = 1; workers <= 64; workers *= 8) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         to_do = 10000;
         done_well = 0;
+        body_most = rows[i].body;
         int64_t began = clock_mono_us();
-        in_parallel(workers, write_until_done);
+        in_parallel(rows[i].workers, write_until_done);
         int64_t took = clock_mono_us() - began;
         CHECK(done_well == 10000);
-        printf("[   note   ] %zu at a time: %.2f us a call\n", workers, (double)took / 10000);
+        printf("[   note   ] %2zu at a time, %5zu bytes: %.2f us a call\n", rows[i].workers, rows[i].body,
+               (double)took / 10000);
     }
     CHECK(ipc_in_flight(ROLE_STORE) == 0 && ipc_idle());
 }
@@ -439,8 +446,6 @@ static void instances(void **state)
 }
 
 /* ---- descriptors ---- */
-
-static char big[65536];
 
 static void send_mixed(void *arg)
 {
