@@ -264,6 +264,8 @@ static WAITS void update(void)
     struct arena mem;
     arena_init(&mem);
     talk(true, SPAN(LOGIN "DELE 1\r\n"), 0, &mem); /* went away */
+    for (int i = 0; i < 500 && seen->logouts == 0; i++) /* a post: auth hears of it a little later */
+        coro_sleep(10);
     CHECK(seen->expunges == 0 && seen->logouts == 1);
     struct span said = talk(true, SPAN(LOGIN "DELE 1\r\nDELE 2\r\nDELE 4\r\nQUIT\r\n"), 0, &mem);
     CHECK(span_ends_nocase(said, SPAN("+OK Bye\r\n")));

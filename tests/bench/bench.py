@@ -167,7 +167,7 @@ def load(target, sessions, count, size):
     """Messages per second until the last one is in the mailbox, and CPU microseconds per message."""
     before, cpu = target.stored(), cpu_seconds(target.root)
     began = time.monotonic()
-    subprocess.run([SMTP_SOURCE, "-s", str(sessions), "-m", str(count), "-l", str(size), "-f", "jon@example.org",
+    subprocess.run([SMTP_SOURCE, "-d", "-s", str(sessions), "-m", str(count), "-l", str(size), "-f", "jon@example.org",
                     "-t", target.recipient, f"127.0.0.1:{target.port}"], check=True, capture_output=True, timeout=600)
     while target.stored() < before + count:
         if time.monotonic() - began > 600:
