@@ -191,7 +191,7 @@
 #define MSG_blob_put_r(F, L) F(u64, blob) F(i64, expires_s)
 #define MSG_blob_get(F, L) F(bytes, handle) F(u64, blob) F(u64, offset) F(u32, length)
 #define MSG_blob_get_r(F, L) F(u64, size) F(bytes, data)
-/* RFC 9208. limits: -1 = none. */
+/* RFC 9208 4.1: use and limits of an account. limits: -1 = none. */
 #define MSG_quota_get(F, L) F(bytes, handle)
 #define MSG_quota_get_r(F, L)                                                                                          \
     F(u64, bytes) F(u64, messages) F(u64, mailboxes) F(i64, limit_bytes) F(i64, limit_messages) F(i64, limit_mailboxes)
