@@ -64,6 +64,9 @@
     X(KV_KEY_BYTES, 255, 64, 1000, "bytes", "the name of a small value")                                               \
     X(KV_VALUE_BYTES, 65536, 4096, 131072, "bytes", "a small value")                                                   \
     X(KV_VALUES, 1000, 10, 1000000, "values", "small ones, of an account")                                             \
+    X(SWEEP_PERCENT, 50, 0, 90, "percent", "a segment of the log with less still in use is rewritten")                  \
+    X(SWEEP_STEP_BYTES, 1048576, 65536, 67108864, "bytes", "of the log rewritten at once, between commits")            \
+    X(ORPHAN_S, 3600, 0, 31536000, "seconds", "a file that nothing refers to is kept before it is removed")            \
     X(STOP_FRONT_S, 10, 0, 600, "seconds", "fronts may take to finish commands at stop")                               \
     X(STOP_RELAY_S, 30, 0, 600, "seconds", "relay may take at stop")
 

@@ -14,9 +14,15 @@
                    " VALUES(?1, ?2, 0, ?3, ?4, ?5, ?6, ?7) ON CONFLICT(seg) DO UPDATE SET end = ?2, next_eid = ?3,"    \
                    " next_bid = ?4, next_mailbox = ?5, emails = ?6, blobs = ?7")                                       \
     X(SEGMENT_LIVE, "UPDATE segment SET live = live + ?2 WHERE seg = ?1")                                              \
+    X(SEGMENT_SPARSE, "SELECT seg, end, live FROM segment WHERE seg > ?1 AND seg < ?2 AND live * 100 < end * ?3"       \
+                      " ORDER BY seg LIMIT 1")                                                                         \
+    X(SEGMENT_HAS, "SELECT 1 FROM segment WHERE seg = ?1")                                                             \
+    X(SEGMENT_DELETE, "DELETE FROM segment WHERE seg = ?1")                                                            \
     X(SEGMENT_SUM, "SELECT count(*), sum(end) FROM segment")                                                           \
     X(BLOB_INSERT, "INSERT INTO blob(bid, seg, off, meta, len, big, refs) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)")         \
     X(BLOB_GET, "SELECT refs, seg, meta, len, big FROM blob WHERE bid = ?1")                                           \
+    X(BLOB_PLACE, "SELECT seg, off, meta, len, big FROM blob WHERE bid = ?1")                                          \
+    X(BLOB_MOVE, "UPDATE blob SET seg = ?2, off = ?3 WHERE bid = ?1")                                                  \
     X(BLOB_UNREF, "UPDATE blob SET refs = refs - 1 WHERE bid = ?1")                                                    \
     X(BLOB_DELETE, "DELETE FROM blob WHERE bid = ?1")                                                                  \
     /* accounts and mailboxes */                                                                                       \

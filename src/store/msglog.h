@@ -58,8 +58,18 @@ int msglog_big_write(struct msglog *l, struct span body, uint64_t bid, bool *dou
 int msglog_big_sync(struct msglog *l, bool *doubt, struct fail *f);
 void msglog_big_remove(struct msglog *l, uint64_t bid);
 int msglog_big_dir(const struct msglog *l);
+/* Removal of files that the index no longer names: take a ticket after the commit, remove once it is past. */
+uint64_t msglog_ticket(struct msglog *l);
+bool msglog_past(struct msglog *l, uint64_t ticket);    /* nobody pinned before the ticket is still at it */
+void msglog_segment_remove(struct msglog *l, uint32_t seg);
 
 /* ---- any thread ---- */
+
+/* A place looked up in the index stays readable from msglog_pin until msglog_unpin, whatever is rewritten or removed
+ * meanwhile: pin first, then look up, then read, then unpin. The struct is the caller's. */
+struct msglog_pin { struct msglog_pin *next, **at; uint64_t ticket; };
+void msglog_pin(struct msglog *l, struct msglog_pin *p);
+void msglog_unpin(struct msglog *l, struct msglog_pin *p);
 
 /* n bytes at `at` of the body (clipped to it) into *out, which lives in mem. Checked against the record's checksums:
  * small records each time, others once per process. Damage: FAIL_TEMP 4.3.0, logged. */

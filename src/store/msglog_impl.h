@@ -36,6 +36,8 @@ struct msglog {
         uint64_t used;
     } fds[MSGLOG_FDS];
     uint64_t clock;
+    struct msglog_pin *pins;
+    uint64_t ticket;
     _Atomic uint64_t checked[MSGLOG_CHECKED]; /* blob ids whose body was found whole, by hash */
 };
 

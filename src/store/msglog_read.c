@@ -24,6 +24,63 @@ void msglog_read_stop(struct msglog *l)
     pthread_mutex_destroy(&l->read_lock);
 }
 
+/* ---- pins ---- */
+
+void msglog_pin(struct msglog *l, struct msglog_pin *p)
+{
+    pthread_mutex_lock(&l->read_lock);
+    p->ticket = l->ticket;
+    p->next = l->pins;
+    p->at = &l->pins;
+    if (p->next != NULL)
+        p->next->at = &p->next;
+    l->pins = p;
+    pthread_mutex_unlock(&l->read_lock);
+}
+
+void msglog_unpin(struct msglog *l, struct msglog_pin *p)
+{
+    pthread_mutex_lock(&l->read_lock);
+    *p->at = p->next;
+    if (p->next != NULL)
+        p->next->at = p->at;
+    pthread_mutex_unlock(&l->read_lock);
+}
+
+uint64_t msglog_ticket(struct msglog *l)
+{
+    pthread_mutex_lock(&l->read_lock);
+    uint64_t t = ++l->ticket;
+    pthread_mutex_unlock(&l->read_lock);
+    return t;
+}
+
+bool msglog_past(struct msglog *l, uint64_t ticket)
+{
+    bool past = true;
+    pthread_mutex_lock(&l->read_lock);
+    for (const struct msglog_pin *p = l->pins; p != NULL && past; p = p->next)
+        past = p->ticket >= ticket;
+    pthread_mutex_unlock(&l->read_lock);
+    return past;
+}
+
+void msglog_segment_remove(struct msglog *l, uint32_t seg)
+{
+    char name[MSGLOG_NAME];
+    pthread_mutex_lock(&l->read_lock);
+    for (size_t i = 0; i < MSGLOG_FDS; i++) {
+        struct msglog_fd *s = &l->fds[i];
+        if (s->fd >= 0 && s->seg == seg && s->users == 0) { /* else its space would stay taken */
+            close(s->fd);
+            s->fd = -1;
+        }
+    }
+    pthread_mutex_unlock(&l->read_lock);
+    msglog_name(seg, name);
+    store_io->unlink(l->dir, name); /* may leak when it fails or we die first: found as an orphan later */
+}
+
 /* ---- descriptors of segments, kept open ---- */
 
 /* The slot that has seg, else the free or idle one used longest ago, else NULL. Locked. */

@@ -22,7 +22,7 @@ enum {
 
 static bool idle_work(const struct store *s)
 {
-    return !s->broken && (db_wal_pages(s->db) > WAL_IDLE || clock_mono_ms() - s->purged_ms > PURGE_EVERY_MS);
+    return !s->broken && (store_sweep_due(s, false) || db_wal_pages(s->db) > WAL_IDLE || clock_mono_ms() - s->purged_ms > PURGE_EVERY_MS);
 }
 
 static void broken_index(struct store *s)
@@ -47,6 +47,8 @@ static void be_idle(struct store *s)
 {
     if (db_wal_pages(s->db) > WAL_IDLE)
         checkpoint(s);
+    if (store_sweep_due(s, false))
+        store_sweep_step(s);
     if (s->broken || clock_mono_ms() - s->purged_ms <= PURGE_EVERY_MS)
         return;
     int more = store_op_purge(s);
@@ -93,6 +95,8 @@ static void *committer(void *arg)
             be_idle(s);
         else
             store_commit_run(s, list);
+        if (list != NULL && store_sweep_due(s, true))
+            store_sweep_step(s);
         if (db_wal_pages(s->db) > WAL_MOST && !s->broken)
             checkpoint(s);
         pthread_mutex_lock(&s->lock);
@@ -268,6 +272,7 @@ static void init(struct store *s)
     map_init(&s->spools);
     arena_init(&s->mem);
     s->purged_ms = clock_mono_ms();
+    s->sweep.wanted = true;
 }
 
 struct store *store_open(const char *dir, const struct store_options *opt, struct fail *f)
@@ -300,6 +305,7 @@ void store_close(struct store *s)
         pthread_mutex_unlock(&s->lock);
         pthread_join(s->thread, NULL);
     }
+    store_sweep_end(s);
     if (s->log != NULL)
         store_spool_free_all(s);
     msglog_close(s->log);
@@ -312,7 +318,7 @@ void store_close(struct store *s)
     map_done(&s->batch_ids);
     map_done(&s->spools);
     VEC_FREE(&s->touched), VEC_FREE(&s->live), VEC_FREE(&s->ops), VEC_FREE(&s->records), VEC_FREE(&s->big_dead);
-    VEC_FREE(&s->feed);
+    VEC_FREE(&s->feed), VEC_FREE(&s->dead);
     arena_done(&s->mem);
     if (s->lock_fd >= 0)
         close(s->lock_fd);

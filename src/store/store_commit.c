@@ -28,6 +28,7 @@ struct attempt {
 
 void store_commit_live(struct store *s, uint32_t seg, int64_t bytes)
 {
+    s->sweep.wanted |= bytes < 0;
     for (size_t i = 0; i < s->live.n; i++) {
         if (s->live.v[i].seg == seg) {
             s->live.v[i].bytes += bytes;
@@ -55,7 +56,8 @@ static int plan(struct store *s, struct store_op *op)
         op->state = OP_REPEATED;
         return 0;
     }
-    if (seen < 0 || (op->w->id == MSG_ID_ingest && store_ingest_plan(s, op) != 0))
+    if (seen < 0 || (op->w->id == MSG_ID_ingest && store_ingest_plan(s, op) != 0) ||
+        ((int)op->w->id == STORE_SWEEP && store_sweep_plan(s, op) != 0))
         return refused(s, op);
     return 0;
 }
@@ -90,7 +92,9 @@ static int write_bodies(struct store *s, struct store_op *ops, size_t n, struct 
 
 static int apply(struct store *s, struct store_op *op)
 {
-    switch (op->w->id) {
+    switch ((int)op->w->id) {
+    case STORE_SWEEP:
+        return store_sweep_apply(s, op);
     case MSG_ID_ingest:
         return store_ingest_apply(s, op);
     case MSG_ID_flags_set:
@@ -206,7 +210,8 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
         atomic_store_explicit(&s->n_emails, s->emails, memory_order_relaxed);
         atomic_store_explicit(&s->n_blobs, s->blobs, memory_order_relaxed);
         for (size_t i = 0; i < s->big_dead.n; i++)
-            msglog_big_remove(s->log, s->big_dead.v[i]);
+            store_sweep_dead(s, s->big_dead.v[i], 0);
+        store_sweep_files(s);
         for (size_t i = 0; i < s->touched.n; i++)
             *VEC_PUSH(&s->feed) =
                 (struct msg_changed){.account = s->touched.v[i]->id, .modseq = s->touched.v[i]->modseq};
@@ -237,7 +242,7 @@ static void fail_op(struct store_op *op, const struct fail *f)
 static void fail_all(struct store_op *ops, size_t n, const struct fail *f, bool ingest_only)
 {
     for (size_t i = 0; i < n; i++)
-        if (ops[i].w->result == 0 && (!ingest_only || ops[i].w->id == MSG_ID_ingest))
+        if (ops[i].w->result == 0 && (!ingest_only || ops[i].w->id == MSG_ID_ingest || (int)ops[i].w->id == STORE_SWEEP))
             fail_op(&ops[i], f);
 }
 

@@ -51,8 +51,8 @@ static int window(struct store *s, const struct place *p, uint64_t from, size_t 
     return 0;
 }
 
-int store_email_read(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
-                     struct arena *mem, struct fail *f)
+static int read_pinned(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
+                       struct arena *mem, struct fail *f)
 {
     struct place p;
     *out = (struct msg_email_read_r){0};
@@ -60,7 +60,7 @@ int store_email_read(struct store *s, uint64_t account, const struct msg_email_r
     int rc = find(db, in->eid, &p, mem);
     if (rc < 0)
         db_fail(db, f);
-    store_reader_done(s, db); /* the log keeps what is referred to: segments only ever go after their last reader */
+    store_reader_done(s, db); /* the place stays: it is pinned */
     if (rc < 0)
         return -1;
     if (rc == 0 || p.account != account)
@@ -76,4 +76,14 @@ int store_email_read(struct store *s, uint64_t account, const struct msg_email_r
         return -1;
     out->data = span_of(data, n);
     return 0;
+}
+
+int store_email_read(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
+                     struct arena *mem, struct fail *f)
+{
+    struct msglog_pin pin;
+    msglog_pin(s->log, &pin);
+    int rc = read_pinned(s, account, in, out, mem, f);
+    msglog_unpin(s->log, &pin);
+    return rc;
 }

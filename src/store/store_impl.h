@@ -10,6 +10,7 @@
 #include "store/msglog.h"
 #include "store/store.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -48,6 +49,19 @@ struct store_op {
     size_t n;
 };
 
+/* Rewriting of segments, and the search for orphans (store_sweep.c). */
+struct store_sweep {
+    uint32_t seg, after;            /* being rewritten, 0: none; what was left as it is lies up to here */
+    uint64_t at, end;
+    bool left, wanted;              /* it cannot be rewritten; look for another one */
+    int64_t next_ms, last_ms, orphans_ms;
+    DIR *files;
+    bool in_big;
+};
+
+/* A file the index no longer names: a segment, or else a big body. */
+struct store_dead { uint64_t bid, ticket; uint32_t seg; };
+
 struct store_live {
     uint32_t seg;
     int64_t bytes;
@@ -80,6 +94,9 @@ struct store {
     uint64_t next_eid, next_bid, next_mailbox, emails, blobs;
     bool big_dirty; /* big/ got a new name */
     int64_t purged_ms;
+    struct store_sweep sweep;
+    VEC(struct store_dead) dead;
+    _Atomic int64_t pinned_until_ms; /* a backup is being made */
 
     store_changed_fn *on_changed;
     void *changed_arg;
@@ -126,6 +143,17 @@ int store_op_purge(struct store *s);
 /* store_commit.c */
 void store_commit_live(struct store *s, uint32_t seg, int64_t bytes);
 void store_commit_run(struct store *s, struct store_write *list); /* a batch, from first to done */
+
+/* store_sweep.c: the committer's, but for _pin. */
+enum { STORE_SWEEP = MSG_ID_COUNT };    /* as the id of a write: a step of rewriting */
+int store_sweep_plan(struct store *s, struct store_op *op);
+int store_sweep_apply(struct store *s, struct store_op *op);
+void store_sweep_dead(struct store *s, uint64_t bid, uint32_t seg);    /* after the commit; seg 0: a big body */
+void store_sweep_files(struct store *s);        /* removes those that nobody reads any more */
+bool store_sweep_due(const struct store *s, bool busy);
+void store_sweep_step(struct store *s);
+void store_sweep_pin(struct store *s, bool on);     /* for ten minutes no file goes */
+void store_sweep_end(struct store *s);
 
 /* store_spool.c */
 struct store_spool {
