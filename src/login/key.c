@@ -136,7 +136,8 @@ static X509 *read_chain(int dir, struct key *key)
         }
         len = BIO_get_mem_data(out, &data);
         key->pem = base_alloc((size_t)len + 1);
-        memcpy(key->pem, data, (size_t)len);
+        if (len > 0)
+            memcpy(key->pem, data, (size_t)len);
         key->pem_n = (size_t)len;
     }
     BIO_free(in);

@@ -147,6 +147,24 @@ static void stop(void)
     stop_when_idle(&idle);
 }
 
+/* The keys that lie there now. What cannot be read leaves those that were, so that nobody loses TLS by a slip. */
+static void reload(void)
+{
+    struct fail f;
+    struct key_store *fresh = key_open("keys", config_text(CONFIG_server_hostname), &f);
+
+    if (fresh == NULL) {
+        LOG(LOG_ERROR, "auth.reload", L_Z("why", f.text));
+        return;
+    }
+    key_close(auth.keys);
+    auth.keys = fresh;
+    auth.tls_generation++;
+    counter_add(COUNTER_TLS_GENERATION, 1);
+    LOG(LOG_INFO, "auth.reload", L_INT("keys", (int64_t)key_count(fresh)));
+    key_warn(fresh);
+}
+
 static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_rcpt_check, .call = rcpt_check},
     {.id = MSG_ID_sasl, .call = auth_login_sasl, .coro = true},
@@ -171,6 +189,7 @@ const struct role_def auth_role = {
     .prepare = prepare,
     .begin = begin,
     .stop = stop,
+    .reload = reload,
     .handlers = handlers,
     .n_handlers = COUNT_OF(handlers),
 };

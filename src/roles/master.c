@@ -307,12 +307,23 @@ static void begin_stop(void)
 
 /* ---- the process ------------------------------------------------------------------------------------------------------------------ */
 
+/* SIGHUP. Logs go to standard error: there is no file to open anew; keys are what changes outside. */
+static void reload(void)
+{
+    LOG(LOG_INFO, "postel.reload");
+    for (const struct master_slot *s = slots; s < slots + n_slots; s++)
+        if (s->control != NULL)
+            ipc_post_on(s->control, MSG_ID_ctl_reload, &(struct msg_ctl_reload){});
+}
+
 static void on_signal(struct loop_io *io, unsigned events)
 {
     struct signalfd_siginfo info;
     while (read(io->fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
             begin_stop();
+        else if (info.ssi_signo == SIGHUP && !stopping)
+            reload();
     }
     reap(); /* SIGCHLDs are merged: whichever signal came, look */
 }
@@ -325,7 +336,7 @@ static int watch_signals(struct fail *f)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGCHLD);
-    sigaddset(&set, SIGHUP); /* logs go to standard error: nothing to reopen */
+    sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     io.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return io.fd < 0 || loop_watch(&io) < 0 ? fail_errno(f, "signalfd", errno) : 0;

@@ -231,6 +231,7 @@
 #define MSG_ctl_page(F, L) F(u32, kind) F(u32, index) F(fd, page) /* kind ROLE_MASTER: the clock */
 #define MSG_ctl_go(F, L)        /* everything was handed over: close the sandbox, begin */
 #define MSG_ctl_stop(F, L)      /* finish and exit 0 */
+#define MSG_ctl_reload(F, L)    /* SIGHUP: read again what may have changed outside: auth its keys */
 #define MSG_ctl_ready(F, L) F(bytes, isolation)
 #define MSG_ctl_retire(F, L)    /* scan: replace me, I exit when my channels have closed */
 
@@ -302,6 +303,7 @@
     POST(ctl_page, ROLE_COUNT, FROM_MASTER)                                                                            \
     POST(ctl_go, ROLE_COUNT, FROM_MASTER)                                                                              \
     POST(ctl_stop, ROLE_COUNT, FROM_MASTER)                                                                            \
+    POST(ctl_reload, ROLE_COUNT, FROM_MASTER)                                                                          \
     POST(ctl_ready, ROLE_MASTER, FROM_ROLES)                                                                           \
     POST(ctl_retire, ROLE_MASTER, ROLE_BIT(ROLE_SCAN))
 

@@ -70,6 +70,12 @@ static void ctl_stop(const struct ipc_peer *peer, const void *in)
     stop_when_idle(&idle);
 }
 
+static void ctl_reload(const struct ipc_peer *peer, const void *in)
+{
+    if (begun && !stopping && role->reload != NULL)
+        role->reload();
+}
+
 void role_retire(void)
 {
     if (retiring || stopping)
@@ -224,6 +230,7 @@ static const struct ipc_handler control[] = {
     {.id = MSG_ID_ctl_page, .post = ctl_page},     {.id = MSG_ID_ctl_listener, .post = ctl_listener},
     {.id = MSG_ID_ctl_admin, .post = ctl_admin},   {.id = MSG_ID_ctl_peer, .post = ctl_peer},
     {.id = MSG_ID_ctl_go, .post = ctl_go},         {.id = MSG_ID_ctl_stop, .post = ctl_stop},
+    {.id = MSG_ID_ctl_reload, .post = ctl_reload},
 };
 
 int role_main(const struct role_def *def)

@@ -26,6 +26,7 @@ struct role_def {
     void (*accepted)(enum service_id service, int fd, const struct conn_addr *peer, const struct conn_addr *local);
                                         /* one connection; takes fd. Runs in the loop, starts a coroutine */
     void (*stop)(void);                 /* stop was asked for: end sessions; call role_stopped when done. NULL = once idle */
+    void (*reload)(void);   /* SIGHUP came to master: read again what may have changed outside. NULL = nothing to read */
     const struct ipc_handler *handlers;
     size_t n_handlers;
 };
