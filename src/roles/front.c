@@ -1,6 +1,7 @@
 /* A front: accepts, counts, starts a coroutine per connection, and at the end lets every session finish its command. */
 #include "roles/front.h"
 
+#include <malloc.h>
 #include <sys/socket.h>
 
 #include "base/limits.h"
@@ -11,6 +12,7 @@
 #include "run/shared.h"
 
 enum { LINGER_QUIET_MS = 1500, LINGER_MS = 60000, STOP_MARGIN_MS = 500 };
+enum { TRIM_FROM = 1000 /* sessions */ };
 
 struct session {
     struct list node;
@@ -23,7 +25,7 @@ struct session {
 
 static const struct front_service *by_id[SERVICE_COUNT];
 static struct list sessions;
-static int64_t n_sessions;
+static int64_t n_sessions, most_sessions; /* now; at most since memory was last given back */
 static bool stopping;
 
 /* ---- one session ----------------------------------------------------------------------------------------------------- */
@@ -59,6 +61,15 @@ static WAITS void run(struct session *s, struct conn *c)
         linger(c, s->env.linger);
 }
 
+/* After a burst of sessions malloc keeps what they used, in pieces between others; a long idle server should not. */
+static void give_back(void)
+{
+    if (most_sessions < TRIM_FROM || n_sessions > most_sessions / 4)
+        return;
+    malloc_trim(0);
+    most_sessions = n_sessions;
+}
+
 static void forget(struct session *s)
 {
     list_remove(&s->node);
@@ -66,6 +77,7 @@ static void forget(struct session *s)
     n_sessions--;
     counter_add(COUNTER_SESSIONS, -1);
     free(s);
+    give_back();
     if (stopping && n_sessions == 0)
         role_stopped();
 }
@@ -115,6 +127,7 @@ void front_accepted(enum service_id id, int fd, const struct conn_addr *peer, co
     }
     list_push(&sessions, &s->node);
     n_sessions++;
+    most_sessions = MAX_OF(most_sessions, n_sessions);
     counter_add(COUNTER_ACCEPTED, 1);
     counter_add(COUNTER_SESSIONS, 1);
 }
