@@ -16,17 +16,20 @@
 #include "format/structure.h"
 #include "format/summary_pack.h"
 
+#include <endian.h>
+
 enum {
     TOTAL_BYTES = 60 * 1024,
     INDEX_BYTES = 1 + 1024 * SUMMARY_FIELD_BYTES,
     ENVELOPE_BYTES = 31 * 1024,
+    THREAD_REFS_MOST = 250, /* the limit's upper end */
 };
 
 struct scan {
     struct summary *out;
     struct str index;
     size_t fields, froms;
-    struct span date, id;
+    struct span date, id, reply_to, references;
     struct arena *mem, tmp; /* tmp: between two calls empty */
 };
 
@@ -48,6 +51,44 @@ static void take_field(void *arg, const struct header_field *f, enum summary_hea
         s->date = f->value;
     else if (name == HEADER_MESSAGE_ID && s->id.p == NULL)
         s->id = f->value;
+    else if (name == HEADER_IN_REPLY_TO && s->reply_to.p == NULL)
+        s->reply_to = f->value;
+    else if (name == HEADER_REFERENCES && s->references.p == NULL)
+        s->references = f->value;
+}
+
+/* Of a field's ids the last n (at most): those are the nearest (RFC 5322 3.6.4). Returns how many, in v from the last on. */
+static size_t last_ids(struct span value, uint64_t *v, size_t n, struct arena *mem)
+{
+    uint64_t ring[THREAD_REFS_MOST];
+    size_t found = 0;
+    for (struct span id; n > 0 && message_id_next(&value, &id, mem);)
+        ring[found++ % n] = span_hash(id);
+    size_t kept = MIN_OF(found, n);
+    for (size_t i = 0; i < kept; i++)
+        v[i] = ring[(found - 1 - i) % n];
+    return kept;
+}
+
+/* In-Reply-To names the parent; where it is missing, References ends with it. Each id once. */
+static void write_refs(struct scan *s)
+{
+    uint64_t v[THREAD_REFS_MOST];
+    size_t most = MIN_OF((size_t)LIMIT(THREAD_REFS), COUNT_OF(v)), kept = 0;
+    size_t n = s->reply_to.p != NULL ? last_ids(s->reply_to, v, most, &s->tmp) : 0;
+    if (s->references.p != NULL)
+        n += last_ids(s->references, v + n, most - n, &s->tmp);
+    for (size_t i = 0; i < n; i++) {
+        bool again = v[i] == s->out->msgid_hash;
+        for (size_t j = 0; j < kept && !again; j++)
+            again = v[j] == v[i];
+        if (!again)
+            v[kept++] = v[i];
+    }
+    for (size_t i = 0; i < kept; i++)
+        v[i] = htole64(v[i]);
+    s->out->refs = arena_copy(s->mem, span_of(v, kept * sizeof *v));
+    arena_reset(&s->tmp);
 }
 
 static void header_facts(struct scan *s)
@@ -153,11 +194,12 @@ void summarize(struct span message, struct summary *out, struct arena *mem)
     str_addc(&s.index, SUMMARY_VERSION);
     mime_walk(message, &tree, take_field, &s, mem);
     header_facts(&s);
+    write_refs(&s);
     out->flags |= (tree.truncated ? SUMMARY_TRUNCATED : 0u) | (tree.header_8bit ? SUMMARY_UTF8 : 0u) |
                   (tree.body_8bit ? SUMMARY_8BIT : 0u) | (has_attachment(&tree) ? SUMMARY_ATTACHMENT : 0u);
     out->headers = str_span(&s.index);
     out->preview = preview_make(message, &tree, mem);
     write_envelope(&s, &tree);
-    write_structure(&s, &tree, TOTAL_BYTES - out->headers.n - out->preview.n - out->envelope.n);
+    write_structure(&s, &tree, TOTAL_BYTES - out->headers.n - out->preview.n - out->envelope.n - out->refs.n);
     arena_done(&s.tmp);
 }

@@ -43,6 +43,7 @@ struct summary {
     uint64_t msgid_hash;        /* span_hash of the Message-ID without <>, 0 when there is none */
     int64_t date_s;             /* the Date field in UTC, INT64_MIN when missing or bad */
     struct span headers, envelope, structure, preview; /* live in mem */
+    struct span refs; /* hashes of In-Reply-To and References, u64 little endian, the likeliest parent first; in mem */
 };
 
 /* Never fails: anything at all is a message. One forward pass, O(n); bounded by limits.h; message: the whole of it. */

@@ -7,6 +7,7 @@
 #include "format/format_testing.h"
 #include "format/mime.h"
 
+#include <endian.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -257,10 +258,53 @@ static void full(void **state)
     arena_done(&mem);
 }
 
+/* The ids that decide a thread: In-Reply-To first, then References from its end, each once, the message's own left out. */
+static void refs(void **state)
+{
+    static const struct {
+        struct span in;
+        const char *want[6];
+    } cases[] = {
+        {IN("Message-ID: <me>" CRLF CRLF), {NULL}},
+        {IN("In-Reply-To: <p>" CRLF "References: <a> <b> <p>" CRLF CRLF), {"p", "b", "a"}},
+        {IN("References: <a>" CRLF " <b>" CRLF CRLF), {"b", "a"}},
+        {IN("Message-ID: <me>" CRLF "References: <a> <me> <a>" CRLF CRLF), {"a"}},
+        {IN("In-Reply-To: your message <x> of <y>" CRLF CRLF), {"y", "x"}},
+        {IN("In-Reply-To: <p>" CRLF "In-Reply-To: <q>" CRLF CRLF), {"p"}},
+    };
+    struct arena mem;
+    struct summary s;
+    arena_init(&mem);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        summarize(cases[i].in, &s, &mem);
+        size_t n = 0;
+        for (; cases[i].want[n] != NULL; n++) {
+            uint64_t v;
+            assert_true(s.refs.n >= (n + 1) * 8);
+            memcpy(&v, s.refs.p + n * 8, 8);
+            assert_true(le64toh(v) == span_hash(span_z(cases[i].want[n])));
+        }
+        assert_int_equal(s.refs.n, n * 8);
+    }
+    struct str in;
+    str_init(&in, &mem);
+    str_addz(&in, "References:");
+    for (int i = 0; i < 5000; i++)
+        str_addf(&in, " <%d>", i);
+    str_addz(&in, "\r\n\r\n");
+    summarize(str_span(&in), &s, &mem);
+    uint64_t first, last, want_last = span_hash(arena_printf(&mem, "%d", 5000 - (int)LIMIT(THREAD_REFS)));
+    assert_int_equal(s.refs.n, 8 * LIMIT(THREAD_REFS));
+    memcpy(&first, s.refs.p, 8);
+    memcpy(&last, s.refs.p + s.refs.n - 8, 8);
+    assert_true(le64toh(first) == span_hash(SPAN("4999")) && le64toh(last) == want_last);
+    arena_done(&mem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(facts), cmocka_unit_test(truncated),
-                                       cmocka_unit_test(bombs), cmocka_unit_test(full)};
+                                       cmocka_unit_test(bombs), cmocka_unit_test(refs), cmocka_unit_test(full)};
     charset_open_all();
     int r = cmocka_run_group_tests(tests, NULL, NULL);
     charset_close_all();

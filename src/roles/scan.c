@@ -90,7 +90,7 @@ static void on_summarize(struct ipc_req *req)
         summarize(h.bytes, &s, &scratch);
         ipc_reply(req, &(struct msg_summarize_r){.flags = s.flags, .hops = s.hops, .msgid_hash = s.msgid_hash,
                                                  .date_s = s.date_s, .headers = s.headers, .envelope = s.envelope,
-                                                 .structure = s.structure, .preview = s.preview});
+                                                 .structure = s.structure, .preview = s.preview, .refs = s.refs});
     } else {
         ipc_refuse(req, &f);
     }

@@ -91,6 +91,36 @@ static int run_changes(struct read *r)
     return store_changes(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
 }
 
+static int run_email_get(struct read *r)
+{
+    return store_email_get(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
+static int run_thread_get(struct read *r)
+{
+    return store_thread_get(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
+static int run_blob_get(struct read *r)
+{
+    return store_blob_get(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
+static int run_quota_get(struct read *r)
+{
+    return store_quota_get(store, r->account, r->out, &r->fail);
+}
+
+static int run_kv_get(struct read *r)
+{
+    return store_kv_get(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
+static int run_kv_list(struct read *r)
+{
+    return store_kv_list(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
 static int run_watch(struct read *r)
 {
     ((struct msg_watch_r *)r->out)->modseq = store_modseq(store, r->account);
@@ -141,6 +171,17 @@ static void on_email_read(struct ipc_req *req)
 {
     on_session_read(req, run_email_read, NULL);
 }
+/* The reads that need nothing but the account. */
+static int (*const plain_reads[MSG_ID_COUNT])(struct read *) = {
+    [MSG_ID_email_get] = run_email_get, [MSG_ID_thread_get] = run_thread_get, [MSG_ID_blob_get] = run_blob_get,
+    [MSG_ID_quota_get] = run_quota_get, [MSG_ID_kv_get] = run_kv_get,         [MSG_ID_kv_list] = run_kv_list,
+};
+
+static void on_plain_read(struct ipc_req *req)
+{
+    on_session_read(req, plain_reads[req->id], NULL);
+}
+
 static void on_changes(struct ipc_req *req)
 {
     on_session_read(req, run_changes, NULL);
@@ -226,17 +267,17 @@ static void write_start(struct ipc_req *req, uint64_t account)
 }
 
 /* A body that its sender could still change would not match its checksum. */
-static int check_file(const struct msg_ingest *in, struct fail *f)
+static int check_file(int file, uint64_t size, struct fail *f)
 {
     const int want = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
     struct stat st;
-    int seals = fcntl(in->file, F_GET_SEALS);
+    int seals = fcntl(file, F_GET_SEALS);
     if (seals < 0 || (seals & want) != want)
-        return fail_perm(f, "5.5.4", "ingest: the body is not sealed");
-    if (in->size > (uint64_t)LIMIT(BODY_MEMFD))
-        return fail_perm(f, "5.3.4", "ingest: a body of this size must be spooled");
-    if (fstat(in->file, &st) != 0 || (uint64_t)st.st_size != in->size)
-        return fail_perm(f, "5.5.4", "ingest: the body is not as long as it was said to be");
+        return fail_perm(f, "5.5.4", "the body is not sealed");
+    if (size > (uint64_t)LIMIT(BODY_MEMFD))
+        return fail_perm(f, "5.3.4", "a body of this size must be spooled");
+    if (fstat(file, &st) != 0 || (uint64_t)st.st_size != size)
+        return fail_perm(f, "5.5.4", "the body is not as long as it was said to be");
     return 0;
 }
 
@@ -244,7 +285,7 @@ static void on_ingest(struct ipc_req *req)
 {
     const struct msg_ingest *in = req->in;
     struct fail f = {0};
-    if (in->file >= 0 && in->spool == 0 && check_file(in, &f) != 0)
+    if (in->file >= 0 && in->spool == 0 && check_file(in->file, in->size, &f) != 0)
         ipc_refuse(req, &f);
     else
         write_start(req, 0);
@@ -255,6 +296,36 @@ static void on_session_write(struct ipc_req *req)
     struct store_session *s = session_of(req);
     if (s != NULL)
         write_start(req, s->account);
+}
+
+static void on_append(struct ipc_req *req)
+{
+    const struct msg_append *in = req->in;
+    struct fail f = {0};
+    if (in->file >= 0 && in->spool == 0 && in->upload == 0 && check_file(in->file, in->size, &f) != 0)
+        ipc_refuse(req, &f);
+    else
+        on_session_write(req);
+}
+
+static void on_blob_put(struct ipc_req *req)
+{
+    const struct msg_blob_put *in = req->in;
+    struct fail f = {0};
+    if (in->file >= 0 && in->spool == 0 && check_file(in->file, in->size, &f) != 0)
+        ipc_refuse(req, &f);
+    else
+        on_session_write(req);
+}
+
+static void on_quota_set(struct ipc_req *req)
+{
+    write_start(req, ((const struct msg_quota_set *)req->in)->account);
+}
+
+static void on_recount(struct ipc_req *req)
+{
+    write_start(req, ((const struct msg_recount *)req->in)->account);
 }
 
 /* ---- spool: its writes keep their order, so one at a time, on the pool ---- */
@@ -449,21 +520,21 @@ static void stop(void)
 }
 
 static const struct ipc_handler handlers[] = {
-    {.id = MSG_ID_session_add, .post = on_session_add},
-    {.id = MSG_ID_session_end, .post = on_session_end},
-    {.id = MSG_ID_account_gone, .post = on_account_gone},
-    {.id = MSG_ID_ingest, .call = on_ingest},
-    {.id = MSG_ID_spool_write, .call = on_spool},
-    {.id = MSG_ID_spool_lend, .call = on_spool},
-    {.id = MSG_ID_spool_drop, .post = on_spool_drop},
-    {.id = MSG_ID_mailbox_list, .call = on_mailbox_list},
-    {.id = MSG_ID_mailbox_lock, .call = on_mailbox_lock},
-    {.id = MSG_ID_member_scan, .call = on_member_scan},
-    {.id = MSG_ID_email_read, .call = on_email_read},
-    {.id = MSG_ID_flags_set, .call = on_session_write},
-    {.id = MSG_ID_expunge, .call = on_session_write},
-    {.id = MSG_ID_changes, .call = on_changes},
-    {.id = MSG_ID_watch, .call = on_watch},
+    {.id = MSG_ID_session_add, .post = on_session_add},   {.id = MSG_ID_session_end, .post = on_session_end},
+    {.id = MSG_ID_account_gone, .post = on_account_gone}, {.id = MSG_ID_ingest, .call = on_ingest},
+    {.id = MSG_ID_spool_write, .call = on_spool},         {.id = MSG_ID_spool_lend, .call = on_spool},
+    {.id = MSG_ID_spool_drop, .post = on_spool_drop},     {.id = MSG_ID_mailbox_list, .call = on_mailbox_list},
+    {.id = MSG_ID_mailbox_lock, .call = on_mailbox_lock}, {.id = MSG_ID_member_scan, .call = on_member_scan},
+    {.id = MSG_ID_email_read, .call = on_email_read},     {.id = MSG_ID_flags_set, .call = on_session_write},
+    {.id = MSG_ID_expunge, .call = on_session_write},     {.id = MSG_ID_append, .call = on_append},
+    {.id = MSG_ID_copy, .call = on_session_write},        {.id = MSG_ID_mailbox_create, .call = on_session_write},
+    {.id = MSG_ID_mailbox_set, .call = on_session_write}, {.id = MSG_ID_mailbox_remove, .call = on_session_write},
+    {.id = MSG_ID_blob_put, .call = on_blob_put},         {.id = MSG_ID_kv_set, .call = on_session_write},
+    {.id = MSG_ID_quota_set, .call = on_quota_set},       {.id = MSG_ID_recount, .call = on_recount},
+    {.id = MSG_ID_email_get, .call = on_plain_read},      {.id = MSG_ID_thread_get, .call = on_plain_read},
+    {.id = MSG_ID_blob_get, .call = on_plain_read},       {.id = MSG_ID_quota_get, .call = on_plain_read},
+    {.id = MSG_ID_kv_get, .call = on_plain_read},         {.id = MSG_ID_kv_list, .call = on_plain_read},
+    {.id = MSG_ID_changes, .call = on_changes},           {.id = MSG_ID_watch, .call = on_watch},
     {.id = MSG_ID_store_stats, .call = on_store_stats},
 };
 

@@ -107,6 +107,7 @@ static WAITS int store_it(struct smtp_in *s, struct incoming *in, const struct m
         .envelope = sum->envelope,
         .structure = sum->structure,
         .preview = sum->preview,
+        .refs = sum->refs,
     };
     ask.targets.v = tx->targets.v;
     ask.targets.n = (uint32_t)tx->targets.n;

@@ -64,5 +64,57 @@ static const char version_1[] =
     "CREATE TABLE op("
     " op BLOB PRIMARY KEY, expires_s INTEGER NOT NULL, result BLOB NOT NULL) WITHOUT ROWID;";
 
-const struct db_step db_schema_steps[] = {{"the first tables", version_1, NULL}};
+static const char version_2[] =
+    /* Mailboxes: a tree of (parent, name), 0 at the root. unread: neither \\Seen nor \\Draft nor \\Deleted. */
+    "ALTER TABLE mailbox ADD COLUMN parent INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE mailbox ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE mailbox ADD COLUMN created_modseq INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE mailbox SET created_modseq = changed_modseq, unread ="
+    " (SELECT count(*) FROM member m WHERE m.mailbox = mailbox.mailbox AND m.flags & 25 = 0);"
+    "CREATE UNIQUE INDEX mailbox_name ON mailbox(account, parent, name);"
+
+    "ALTER TABLE account ADD COLUMN quota_messages INTEGER;" /* NULL: none */
+
+    /* Tombstones: uid and eid 0, of a mailbox. thread: of an email that is nowhere any more. gone_s: they go by age. */
+    "ALTER TABLE gone ADD COLUMN thread INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE gone ADD COLUMN gone_s INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE gone SET gone_s = strftime('%s', 'now');"
+
+    /* refs: hashes of In-Reply-To and References, u64 little endian, the likeliest first. created_modseq 0: not known. */
+    "CREATE TABLE email_2("
+    " eid INTEGER PRIMARY KEY,"
+    " account INTEGER NOT NULL, bid INTEGER NOT NULL, size INTEGER NOT NULL, created_modseq INTEGER NOT NULL,"
+    " msgid_hash INTEGER NOT NULL, date_s INTEGER, received_ms INTEGER NOT NULL, flags INTEGER NOT NULL,"
+    " refs BLOB NOT NULL, edits BLOB NOT NULL, envelope BLOB NOT NULL, preview BLOB NOT NULL, structure BLOB NOT NULL,"
+    " headers BLOB NOT NULL);"
+    "INSERT INTO email_2 SELECT eid, account, bid, size, 0, msgid_hash, date_s, received_ms, flags, x'', edits, envelope,"
+    " preview, structure, headers FROM email;"
+    "DROP TABLE email;"
+    "ALTER TABLE email_2 RENAME TO email;"
+
+    /* Threads are found out after the arrival, in order of eid, up to state 'threaded' (store_thread.c). A thread is named
+     * after its first email. */
+    "CREATE TABLE thread_email(eid INTEGER PRIMARY KEY, thread INTEGER NOT NULL);"
+    "CREATE INDEX thread_email_thread ON thread_email(thread);"
+    "CREATE TABLE thread_key("
+    " account INTEGER NOT NULL, key INTEGER NOT NULL, thread INTEGER NOT NULL, PRIMARY KEY(account, key)) WITHOUT ROWID;"
+    "CREATE INDEX thread_key_thread ON thread_key(thread);"
+    "CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+
+    /* Each holds one reference to its blob. */
+    "CREATE TABLE upload("
+    " bid INTEGER PRIMARY KEY, account INTEGER NOT NULL, size INTEGER NOT NULL, crc INTEGER NOT NULL,"
+    " expires_s INTEGER NOT NULL);"
+    "CREATE INDEX upload_account ON upload(account);"
+
+    /* account 0: the whole store's. expires_s 0: never. */
+    "CREATE TABLE kv("
+    " account INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, expires_s INTEGER NOT NULL,"
+    " PRIMARY KEY(account, key)) WITHOUT ROWID;"
+    "CREATE INDEX kv_expires ON kv(expires_s) WHERE expires_s > 0;";
+
+const struct db_step db_schema_steps[] = {
+    {"the first tables", version_1, NULL},
+    {"a tree of mailboxes, threads, uploads, values", version_2, NULL},
+};
 const size_t db_schema_version = COUNT_OF(db_schema_steps);

@@ -16,8 +16,8 @@
                     " s.next_mailbox, (SELECT coalesce(max(mailbox), 0) FROM mailbox)"                                 \
                     " FROM segment s ORDER BY s.seg DESC LIMIT 1")                                                     \
     X(VERIFY_BLOBS, "SELECT b.bid, b.seg, b.off, b.meta, b.len, b.big, b.refs,"                                        \
-                    " (SELECT count(*) FROM email e WHERE e.bid = b.bid),"                                             \
-                    " (SELECT end FROM segment s WHERE s.seg = b.seg)"                                                 \
+                    " (SELECT count(*) FROM email e WHERE e.bid = b.bid) + (SELECT count(*) FROM upload u"             \
+                    " WHERE u.bid = b.bid), (SELECT end FROM segment s WHERE s.seg = b.seg)"                                                 \
                     " FROM blob b WHERE b.bid > ?1 ORDER BY b.bid LIMIT ?2")                                           \
     X(VERIFY_USES, "SELECT e.eid, e.account, m.mailbox, m.uid, (SELECT name FROM mailbox x WHERE x.account = e.account" \
                    " AND x.mailbox = m.mailbox) FROM email e LEFT JOIN member m ON m.eid = e.eid WHERE e.bid = ?1")    \
@@ -25,7 +25,7 @@
                      " (SELECT count(*) FROM member m WHERE m.eid = e.eid)"                                            \
                      " FROM email e LEFT JOIN blob b ON b.bid = e.bid WHERE e.eid > ?1 ORDER BY e.eid LIMIT ?2")       \
     X(VERIFY_MAILBOX, "SELECT m.account, m.mailbox, m.name, m.uidnext, m.highmodseq, m.total, m.unseen, m.deleted,"    \
-                      " m.size, a.account, a.modseq, a.floor FROM mailbox m LEFT JOIN account a ON a.account = m.account" \
+                      " m.size, a.account, a.modseq, a.floor, m.unread FROM mailbox m LEFT JOIN account a ON a.account = m.account" \
                       " WHERE m.account > ?1 OR (m.account = ?1 AND m.mailbox > ?2) ORDER BY m.account, m.mailbox LIMIT 1") \
     X(VERIFY_MEMBERS, "SELECT m.uid, m.eid, m.flags, m.size, m.created_modseq, m.modseq, e.account, e.size"            \
                       " FROM member m LEFT JOIN email e ON e.eid = m.eid WHERE m.mailbox = ?1 ORDER BY m.uid")         \
@@ -42,17 +42,19 @@
                     " next_bid = max(next_bid, (SELECT coalesce(max(bid), 0) + 1 FROM blob)),"                         \
                     " next_mailbox = max(next_mailbox, (SELECT coalesce(max(mailbox), 0) + 1 FROM mailbox))"           \
                     " WHERE seg = ?1")                                                                                 \
-    X(REPAIR_REFS, "UPDATE blob SET refs = (SELECT count(*) FROM email e WHERE e.bid = blob.bid) WHERE bid = ?1")      \
-    X(REPAIR_BLOB, "DELETE FROM blob WHERE bid = ?1 AND NOT EXISTS(SELECT 1 FROM email e WHERE e.bid = blob.bid)")     \
+    X(REPAIR_REFS, "UPDATE blob SET refs = (SELECT count(*) FROM email e WHERE e.bid = blob.bid)"                      \
+                   " + (SELECT count(*) FROM upload u WHERE u.bid = blob.bid) WHERE bid = ?1")                         \
+    X(REPAIR_BLOB, "DELETE FROM blob WHERE bid = ?1 AND NOT EXISTS(SELECT 1 FROM email e WHERE e.bid = blob.bid)"      \
+                   " AND NOT EXISTS(SELECT 1 FROM upload u WHERE u.bid = blob.bid)")                                   \
     X(REPAIR_MARK, "UPDATE email SET flags = flags | ?2 WHERE bid = ?1")                                               \
     X(REPAIR_EMAIL, "DELETE FROM email WHERE eid = ?1")                                                                \
     X(REPAIR_EMAIL_SIZE, "UPDATE email SET size = ?2 WHERE eid = ?1")                                                  \
     X(REPAIR_MEMBER_SIZE, "UPDATE member SET size = (SELECT size FROM email e WHERE e.eid = member.eid)"               \
                           " WHERE mailbox = ?1 AND uid = ?2")                                                          \
-    X(REPAIR_MEMBER_GONE, "INSERT OR IGNORE INTO gone(account, modseq, mailbox, uid, eid)"                             \
+    X(REPAIR_MEMBER_GONE, "INSERT OR IGNORE INTO gone(account, modseq, gone_s, mailbox, uid, eid)"                     \
                           " SELECT ?1, (SELECT max(m) + 1 FROM (SELECT modseq AS m FROM account WHERE account = ?1 UNION ALL" \
                           " SELECT highmodseq FROM mailbox WHERE account = ?1 UNION ALL SELECT max(modseq) FROM gone"  \
-                          " WHERE account = ?1)), mailbox, uid, eid FROM member WHERE mailbox = ?2 AND uid = ?3")      \
+                          " WHERE account = ?1)), strftime('%s', 'now'), mailbox, uid, eid FROM member WHERE mailbox = ?2 AND uid = ?3")      \
     X(REPAIR_ACCOUNT, "INSERT OR IGNORE INTO account(account, modseq, floor, uidvalidity) VALUES(?1, 0, 0, 0)")        \
     X(REPAIR_MODSEQ, "UPDATE account SET modseq = (SELECT max(m) FROM (SELECT modseq AS m UNION ALL"                   \
                      " SELECT highmodseq FROM mailbox WHERE account = ?1 UNION ALL SELECT coalesce(max(modseq), 0) FROM gone" \
@@ -60,9 +62,11 @@
                      " ON x.mailbox = m.mailbox WHERE x.account = ?1)) WHERE account = ?1")                            \
     X(REPAIR_FLOOR, "UPDATE account SET floor = modseq WHERE account = ?1 AND floor > modseq")                         \
     X(REPAIR_MAILBOX, "UPDATE mailbox SET total = n.total, unseen = n.unseen, deleted = n.deleted, size = n.size,"     \
+                      " unread = n.unread,"                                                                            \
                       " uidnext = max(uidnext, n.uid + 1), highmodseq = max(highmodseq, n.modseq)"                     \
                       " FROM (SELECT count(*) AS total, coalesce(sum(flags & 1 = 0), 0) AS unseen,"                    \
                       " coalesce(sum(flags & 8 <> 0), 0) AS deleted, coalesce(sum(size), 0) AS size,"                  \
+                      " coalesce(sum(flags & 25 = 0), 0) AS unread,"                                                   \
                       " coalesce(max(uid), 0) AS uid, coalesce(max(modseq), 0) AS modseq FROM member WHERE mailbox = ?2) AS n" \
                       " WHERE account = ?1 AND mailbox = ?2")                                                          \
     X(REPAIR_BOX, "INSERT INTO mailbox(account, mailbox, name, role, uidvalidity, uidnext, highmodseq, changed_modseq,"  \

@@ -182,6 +182,13 @@ int msglog_big_adopt(struct msglog *l, const char *name, uint64_t bid, bool *dou
     return trouble("link of a spooled message", errno, doubt, f);
 }
 
+int msglog_big_copy(struct msglog *l, uint64_t from, uint64_t bid, bool *doubt, struct fail *f)
+{
+    char name[MSGLOG_NAME];
+    msglog_big_name(from, name);
+    return msglog_big_adopt(l, name, bid, doubt, f);
+}
+
 int msglog_big_write(struct msglog *l, struct span body, uint64_t bid, bool *doubt, struct fail *f)
 {
     char final[MSGLOG_NAME];

@@ -53,6 +53,7 @@ uint32_t msglog_segment(const struct msglog *l); /* being written */
 uint64_t msglog_end(const struct msglog *l);     /* in it, with what was appended and not committed */
 /* Gives the spooled file `name` of big/ its final name; the caller synced it. Sync the directory once afterwards. */
 int msglog_big_adopt(struct msglog *l, const char *name, uint64_t bid, bool *doubt, struct fail *f);
+int msglog_big_copy(struct msglog *l, uint64_t from, uint64_t bid, bool *doubt, struct fail *f); /* a second name */
 int msglog_big_write(struct msglog *l, struct span body, uint64_t bid, bool *doubt,
                      struct fail *f); /* a new file, synced */
 int msglog_big_sync(struct msglog *l, bool *doubt, struct fail *f);

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "store/store_impl.h"
 #include "store/store_io.h"
+#include "store/store_thread.h"
+#include "store/store_tidy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,14 +17,13 @@ enum {
     WAL_MOST = 8192, /* pages: 32 MB, then checkpoint however busy */
     WAL_IDLE = 1024, /* when idle, sooner */
     IDLE_MS = 200,
-    PURGE_EVERY_MS = 60000,
 };
 
 /* ---- the committer ---- */
 
 static bool idle_work(const struct store *s)
 {
-    return !s->broken && (store_sweep_due(s, false) || db_wal_pages(s->db) > WAL_IDLE || clock_mono_ms() - s->purged_ms > PURGE_EVERY_MS);
+    return !s->broken && (store_sweep_due(s, false) || db_wal_pages(s->db) > WAL_IDLE || store_tidy_due(s));
 }
 
 static void broken_index(struct store *s)
@@ -49,12 +50,7 @@ static void be_idle(struct store *s)
         checkpoint(s);
     if (store_sweep_due(s, false))
         store_sweep_step(s);
-    if (s->broken || clock_mono_ms() - s->purged_ms <= PURGE_EVERY_MS)
-        return;
-    int more = store_op_purge(s);
-    if (more != 1)
-        s->purged_ms = clock_mono_ms();
-    if (more < 0)
+    if (!s->broken && store_tidy_due(s) && store_tidy(s) != 0)
         broken_index(s);
 }
 
@@ -108,6 +104,7 @@ static void *committer(void *arg)
 void store_submit(struct store *s, struct store_write *w)
 {
     w->next = NULL;
+    w->step = (struct store_step){0};
     pthread_mutex_lock(&s->lock);
     *s->last = w;
     s->last = &w->next;
@@ -116,6 +113,38 @@ void store_submit(struct store *s, struct store_write *w)
     pthread_mutex_unlock(&s->lock);
     if (wake)
         pthread_cond_signal(&s->wake);
+}
+
+struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool done;
+};
+
+static void wait_done(struct store_write *w)
+{
+    struct waiting *x = w->arg;
+    pthread_mutex_lock(&x->lock);
+    x->done = true;
+    pthread_cond_signal(&x->wake);
+    pthread_mutex_unlock(&x->lock);
+}
+
+int store_wait(struct store *s, struct store_write *w)
+{
+    struct waiting x = {.done = false};
+    pthread_mutex_init(&x.lock, NULL);
+    pthread_cond_init(&x.wake, NULL);
+    w->arg = &x;
+    w->done = wait_done;
+    store_submit(s, w);
+    pthread_mutex_lock(&x.lock);
+    while (!x.done)
+        pthread_cond_wait(&x.wake, &x.lock);
+    pthread_mutex_unlock(&x.lock);
+    pthread_cond_destroy(&x.wake);
+    pthread_mutex_destroy(&x.lock);
+    return w->result;
 }
 
 void store_on_changed(struct store *s, store_changed_fn *fn, void *arg)
@@ -237,6 +266,8 @@ static int open_log(struct store *s, uint64_t segment_bytes, struct fail *f)
         s->n_blobs = s->blobs = (uint64_t)db_i64(s->db, DB_SEGMENT_LAST, 6);
         db_end(s->db, DB_SEGMENT_LAST);
     }
+    if (store_thread_load(s) != 0)
+        return db_fail(s->db, f);
     s->log = msglog_open(s->dir, segment_bytes, seg, end, f);
     return s->log != NULL ? 0 : -1;
 }

@@ -47,6 +47,7 @@ struct store_write {
     int result;
     struct fail fail;
     void (*done)(struct store_write *w);
+    void *arg;                  /* the submitter's */
     struct store_write *next;   /* the committer's, as what follows: how far a long one has come, see store_commit.c */
     struct store_step { uint64_t at, count; uint32_t listed; } step, trial;
 };

@@ -5,9 +5,9 @@
  * Arrivals are the tail of a mailbox, for created_modseq grows with uid there; later changes come from a partial index
  * that an arrival does not touch. Each costs what it finds, whatever the mailbox holds.
  */
-#include "store/store_impl.h"
+#include "store/store_read.h"
 
-enum { CHANGES_MOST = 3000 }; /* 56 bytes each: stays below a frame */
+enum { CHANGES_MOST = 2500, REPLY_BYTES = 150 * 1024 }; /* 56 bytes each, and keywords: stays below a frame */
 
 struct changes {
     struct msg_change_row *v;
@@ -34,24 +34,37 @@ static int first_new(struct db *db, uint64_t mailbox, uint64_t uidnext, uint64_t
 }
 
 static int add_members(struct db *db, enum db_id id, uint32_t kind, uint64_t mailbox, uint64_t from, int64_t limit,
-                       struct changes *out)
+                       struct changes *out, struct arena *mem)
 {
     int rc = DB_FIRST(db, id, DB_I(mailbox), DB_I(from), DB_I(limit));
     for (; rc == 1; rc = db_next(db, id))
-        *VEC_PUSH(out) = (struct msg_change_row){.modseq = (uint64_t)db_i64(db, id, 2),
-                                                 .kind = kind,
-                                                 .mailbox = mailbox,
-                                                 .uid = (uint64_t)db_i64(db, id, 0),
-                                                 .eid = (uint64_t)db_i64(db, id, 1),
-                                                 .flags = (uint32_t)db_i64(db, id, 3)};
+        *VEC_PUSH(out) = (struct msg_change_row){
+            .modseq = (uint64_t)db_i64(db, id, 2),
+            .kind = kind,
+            .mailbox = mailbox,
+            .uid = (uint64_t)db_i64(db, id, 0),
+            .eid = (uint64_t)db_i64(db, id, 1),
+            .flags = (uint32_t)db_i64(db, id, 3),
+            .keywords = store_keyword_text(db_bytes(db, id, 4), mem),
+        };
     return rc;
 }
 
 struct box {
-    uint64_t id, uidnext, highmodseq, changed;
+    uint64_t id, uidnext, highmodseq, created, changed;
 };
 
-static int add_mailboxes(struct db *db, uint64_t account, uint64_t since, int64_t limit, struct changes *out)
+/* The making of a mailbox and the last change to it are told apart: a reply may end between them. */
+static void add_box(const struct box *b, uint64_t since, struct changes *out)
+{
+    if (b->created > since)
+        *VEC_PUSH(out) = (struct msg_change_row){.modseq = b->created, .kind = CHANGE_MAILBOX_ADDED, .mailbox = b->id};
+    if (b->changed > since && b->changed != b->created)
+        *VEC_PUSH(out) = (struct msg_change_row){.modseq = b->changed, .kind = CHANGE_MAILBOX, .mailbox = b->id};
+}
+
+static int add_mailboxes(struct db *db, uint64_t account, uint64_t since, int64_t limit, struct changes *out,
+                         struct arena *mem)
 {
     VEC(struct box) boxes = {0};
     int rc = DB_FIRST(db, DB_MAILBOX_LIST, DB_I(account));
@@ -59,19 +72,19 @@ static int add_mailboxes(struct db *db, uint64_t account, uint64_t since, int64_
         *VEC_PUSH(&boxes) = (struct box){.id = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 0),
                                          .uidnext = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 4),
                                          .highmodseq = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 5),
+                                         .created = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 14),
                                          .changed = (uint64_t)db_i64(db, DB_MAILBOX_LIST, 10)};
     for (size_t i = 0; i < boxes.n && rc == 0; i++) {
         const struct box *b = &boxes.v[i];
         uint64_t uid;
-        if (b->changed > since)
-            *VEC_PUSH(out) = (struct msg_change_row){.modseq = b->changed, .kind = CHANGE_MAILBOX, .mailbox = b->id};
+        add_box(b, since, out);
         if (b->highmodseq <= since)
             continue;
         rc = first_new(db, b->id, b->uidnext, since, &uid);
         if (rc == 0 && uid < b->uidnext)
-            rc = add_members(db, DB_MEMBER_NEW, CHANGE_ADDED, b->id, uid, limit, out);
+            rc = add_members(db, DB_MEMBER_NEW, CHANGE_ADDED, b->id, uid, limit, out, mem);
         if (rc == 0)
-            rc = add_members(db, DB_MEMBER_CHANGED, CHANGE_FLAGS, b->id, since, limit, out);
+            rc = add_members(db, DB_MEMBER_CHANGED, CHANGE_FLAGS, b->id, since, limit, out, mem);
     }
     VEC_FREE(&boxes);
     return rc;
@@ -81,12 +94,15 @@ static int add_gone(struct db *db, uint64_t account, uint64_t since, int64_t lim
 {
     enum db_id id = DB_GONE_SCAN;
     int rc = DB_FIRST(db, id, DB_I(account), DB_I(since), DB_I(limit));
-    for (; rc == 1; rc = db_next(db, id))
+    for (; rc == 1; rc = db_next(db, id)) {
+        uint64_t uid = (uint64_t)db_i64(db, id, 2);
         *VEC_PUSH(out) = (struct msg_change_row){.modseq = (uint64_t)db_i64(db, id, 0),
-                                                 .kind = CHANGE_EXPUNGED,
+                                                 .kind = uid != 0 ? CHANGE_EXPUNGED : CHANGE_MAILBOX_GONE,
                                                  .mailbox = (uint64_t)db_i64(db, id, 1),
-                                                 .uid = (uint64_t)db_i64(db, id, 2),
-                                                 .eid = (uint64_t)db_i64(db, id, 3)};
+                                                 .uid = uid,
+                                                 .eid = (uint64_t)db_i64(db, id, 3),
+                                                 .thread = (uint64_t)db_i64(db, id, 4)};
+    }
     return rc;
 }
 
@@ -120,16 +136,16 @@ static int gather(struct db *db, uint64_t account, uint64_t since, uint32_t limi
         return -1;
     if (since < out->floor || since >= out->modseq)
         return 0;
-    int rc = add_mailboxes(db, account, since, (int64_t)limit + 1, &all);
+    int rc = add_mailboxes(db, account, since, (int64_t)limit + 1, &all, mem);
     if (rc == 0)
         rc = add_gone(db, account, since, (int64_t)limit + 1, &all);
     if (all.n > 0)
         qsort(all.v, all.n, sizeof *all.v, order);
-    out->more = all.n > limit;
-    out->rows.n = (uint32_t)MIN_OF(all.n, (size_t)limit);
-    out->rows.v = arena_alloc(mem, (out->rows.n + 1) * sizeof *all.v);
-    if (out->rows.n > 0)
-        memcpy(out->rows.v, all.v, out->rows.n * sizeof *all.v);
+    size_t bytes = 0;
+    while (out->rows.n < MIN_OF(all.n, (size_t)limit) && bytes < REPLY_BYTES)
+        bytes += 60 + all.v[out->rows.n++].keywords.n;
+    out->more = out->rows.n < all.n;
+    out->rows.v = store_read_take(mem, all.v, out->rows.n, sizeof *all.v);
     VEC_FREE(&all);
     return rc;
 }

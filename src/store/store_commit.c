@@ -12,17 +12,21 @@
 #include "base/log.h"
 #include "run/shared.h"
 #include "store/store_impl.h"
+#include "store/store_thread.h"
 
 #include <errno.h>
 
+enum { THREADS_BEHIND = 100000 }; /* a second's work for a reader who wants a thread */
+
 struct counters {
-    uint64_t eid, bid, mailbox, emails, blobs;
+    uint64_t eid, bid, mailbox, emails, blobs, threaded;
 };
 
 struct attempt {
     struct counters before;
     bool changed;           /* something is to be committed */
     bool log_failed, doubt; /* the log is to blame; nobody knows what the files hold */
+    bool again;             /* an operation was refused after others had seen it planned: the same without it */
     struct fail fail;
 };
 
@@ -56,10 +60,14 @@ static int plan(struct store *s, struct store_op *op)
         op->state = OP_REPEATED;
         return 0;
     }
-    if (seen < 0 || (op->w->id == MSG_ID_ingest && store_ingest_plan(s, op) != 0) ||
-        ((int)op->w->id == STORE_SWEEP && store_sweep_plan(s, op) != 0))
+    if (seen < 0)
         return refused(s, op);
-    return 0;
+    int rc = op->w->id == MSG_ID_ingest     ? store_ingest_plan(s, op)
+             : op->w->id == MSG_ID_append   ? store_append_plan(s, op)
+             : op->w->id == MSG_ID_blob_put ? store_blob_plan(s, op)
+             : (int)op->w->id == STORE_SWEEP ? store_sweep_plan(s, op)
+                                            : 0;
+    return rc != 0 ? refused(s, op) : 0;
 }
 
 static int write_big(struct store *s, struct store_op *op, struct attempt *t)
@@ -67,6 +75,8 @@ static int write_big(struct store *s, struct store_op *op, struct attempt *t)
     const struct msglog_record *r = &s->records.v[op->record - 1];
     if ((r->flags & MSGLOG_BIG) == 0)
         return 0;
+    if (op->big_from != 0)
+        return msglog_big_copy(s->log, op->big_from, r->bid, &t->doubt, &t->fail);
     if (op->spool == NULL)
         return msglog_big_write(s->log, op->big_body, r->bid, &t->doubt, &t->fail);
     if (store_spool_sync(op->spool) != 0) {
@@ -90,44 +100,62 @@ static int write_bodies(struct store *s, struct store_op *ops, size_t n, struct 
     return rc;
 }
 
+typedef int apply_fn(struct store *s, struct store_op *op);
+
+static apply_fn *const appliers[MSG_ID_COUNT] = {
+    [MSG_ID_ingest] = store_ingest_apply,
+    [MSG_ID_append] = store_append_apply,
+    [MSG_ID_copy] = store_copy_apply,
+    [MSG_ID_flags_set] = store_flags_apply,
+    [MSG_ID_expunge] = store_remove_expunge,
+    [MSG_ID_mailbox_create] = store_tree_create,
+    [MSG_ID_mailbox_set] = store_tree_set,
+    [MSG_ID_mailbox_remove] = store_tree_remove,
+    [MSG_ID_blob_put] = store_blob_apply,
+    [MSG_ID_kv_set] = store_kv_apply,
+    [MSG_ID_quota_set] = store_quota_apply,
+    [MSG_ID_recount] = store_quota_recount,
+    [MSG_ID_account_gone] = store_remove_account,
+    [MSG_ID_mailbox_list] = store_mailbox_make_inbox,
+    [MSG_ID_thread_get] = store_thread_apply,
+};
+
 static int apply(struct store *s, struct store_op *op)
 {
-    switch ((int)op->w->id) {
-    case STORE_SWEEP:
-        return store_sweep_apply(s, op);
-    case MSG_ID_ingest:
-        return store_ingest_apply(s, op);
-    case MSG_ID_flags_set:
-        return store_member_flags(s, op);
-    case MSG_ID_expunge:
-        return store_member_expunge(s, op);
-    case MSG_ID_account_gone:
-        return store_member_account_gone(s, op);
-    case MSG_ID_mailbox_list:
-        return store_mailbox_make_inbox(s, op);
-    default:
-        return fail_perm(&op->w->fail, "5.5.1", "not an operation that writes");
-    }
+    apply_fn *fn = (int)op->w->id == STORE_SWEEP ? store_sweep_apply
+                   : op->w->id < MSG_ID_COUNT    ? appliers[op->w->id]
+                                                 : NULL;
+    op->w->trial = op->w->step;
+    return fn != NULL ? fn(s, op) : fail_perm(&op->w->fail, "5.5.1", "not an operation that writes");
 }
 
+static int apply_one(struct store *s, struct store_op *op, struct attempt *t)
+{
+    if (apply(s, op) != 0) {
+        bool planned = op->record != 0;
+        if (refused(s, op) != 0)
+            return -1;
+        op->w->result = -1;
+        t->again = planned;
+        return planned ? -1 : 0;
+    }
+    t->changed = true;
+    if (op->state != OP_WAITING)
+        return 0;
+    op->state = OP_DONE;
+    return store_op_remember(s, op, true);
+}
+
+/* A recount comes last: the plans have counted what only now gets its rows. */
 static int apply_all(struct store *s, struct store_op *ops, size_t n, struct attempt *t)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct store_op *op = &ops[i];
-        if (op->state != OP_WAITING)
-            continue;
-        if (apply(s, op) != 0) {
-            if (refused(s, op) != 0)
+    for (int last = 0; last < 2; last++)
+        for (size_t i = 0; i < n; i++)
+            if (ops[i].state == OP_WAITING && (ops[i].w->id == MSG_ID_recount) == last && apply_one(s, &ops[i], t) != 0)
                 return -1;
-            continue;
-        }
-        t->changed = true;
-        if (op->state == OP_WAITING) {
-            op->state = OP_DONE;
-            if (store_op_remember(s, op) != 0)
-                return -1;
-        }
-    }
+    /* Arrivals that never leave the committer idle: beside each two emails get their thread. */
+    if (t->changed && store_thread_behind(s) > THREADS_BEHIND)
+        return store_thread_step(s, 2 * n + 64);
     return 0;
 }
 
@@ -158,7 +186,7 @@ static int write_segments(struct store *s)
 
 static int attempt(struct store *s, struct store_op *ops, size_t n, struct attempt *t)
 {
-    *t = (struct attempt){.before = {s->next_eid, s->next_bid, s->next_mailbox, s->emails, s->blobs}};
+    *t = (struct attempt){.before = {s->next_eid, s->next_bid, s->next_mailbox, s->emails, s->blobs, s->threaded}};
     s->records.n = s->live.n = s->big_dead.n = 0;
     s->big_dirty = false;
     if (db_begin(s->db) != 0)
@@ -175,6 +203,16 @@ static int attempt(struct store *s, struct store_op *ops, size_t n, struct attem
     return store_account_write_back(s) != 0 || write_segments(s) != 0 ? -1 : db_commit(s->db);
 }
 
+int store_commit_tidied(struct store *s)
+{
+    if (store_account_write_back(s) != 0 || (s->live.n > 0 && write_segments(s) != 0) || db_commit(s->db) != 0)
+        return -1;
+    for (size_t i = 0; i < s->big_dead.n; i++)
+        store_sweep_dead(s, s->big_dead.v[i], 0);
+    atomic_store_explicit(&s->n_blobs, s->blobs, memory_order_relaxed);
+    return 0;
+}
+
 /* ---- after it ---- */
 
 static void undo(struct store *s, struct store_op *ops, size_t n, const struct attempt *t)
@@ -187,6 +225,7 @@ static void undo(struct store *s, struct store_op *ops, size_t n, const struct a
     s->next_mailbox = t->before.mailbox;
     s->emails = t->before.emails;
     s->blobs = t->before.blobs;
+    s->threaded = t->before.threaded;
     for (size_t i = 0; i < n; i++) {
         struct store_op *op = &ops[i];
         if (op->spool != NULL)
@@ -209,6 +248,8 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
         atomic_store_explicit(&s->wal_written, db_wal_written(s->db), memory_order_relaxed);
         atomic_store_explicit(&s->n_emails, s->emails, memory_order_relaxed);
         atomic_store_explicit(&s->n_blobs, s->blobs, memory_order_relaxed);
+        atomic_store(&s->n_eids, s->next_eid);
+        atomic_store(&s->n_threaded, s->threaded);
         for (size_t i = 0; i < s->big_dead.n; i++)
             store_sweep_dead(s, s->big_dead.v[i], 0);
         store_sweep_files(s);
@@ -227,6 +268,8 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
             op->w->result = -1;
         else if (op->state == OP_DONE && t->changed)
             done++;
+        else if (op->state == OP_LATER)
+            op->w->step = op->w->trial;
     }
     atomic_fetch_add_explicit(&s->committed, (uint64_t)done, memory_order_relaxed);
     counter_add(COUNTER_COMMITTED, done);
@@ -239,10 +282,16 @@ static void fail_op(struct store_op *op, const struct fail *f)
     op->w->fail = *f;
 }
 
-static void fail_all(struct store_op *ops, size_t n, const struct fail *f, bool ingest_only)
+static bool brings(const struct store_op *op)
+{
+    return op->w->id == MSG_ID_ingest || op->w->id == MSG_ID_append || op->w->id == MSG_ID_blob_put ||
+           (int)op->w->id == STORE_SWEEP;
+}
+
+static void fail_all(struct store_op *ops, size_t n, const struct fail *f, bool arrivals_only)
 {
     for (size_t i = 0; i < n; i++)
-        if (ops[i].w->result == 0 && (!ingest_only || ops[i].w->id == MSG_ID_ingest || (int)ops[i].w->id == STORE_SWEEP))
+        if (ops[i].w->result == 0 && (!arrivals_only || brings(&ops[i])))
             fail_op(&ops[i], f);
 }
 
@@ -267,6 +316,8 @@ static bool retry(struct store *s, struct store_op *ops, size_t n, struct attemp
         fail_all(ops, n, &f, true);
         return true;
     }
+    if (t->again && trouble == DB_FINE)
+        return true;
     if (trouble == DB_NO_SPACE || n == 1) {
         fail_all(ops, n, &f, false);
         return false;
@@ -295,17 +346,6 @@ static void run(struct store *s, struct store_op *ops, size_t n)
 
 /* ---- the batch ---- */
 
-static struct span id_of(const struct store_write *w)
-{
-    if (w->id == MSG_ID_ingest)
-        return ((const struct msg_ingest *)w->in)->op;
-    if (w->id == MSG_ID_flags_set)
-        return ((const struct msg_flags_set *)w->in)->op;
-    if (w->id == MSG_ID_expunge)
-        return ((const struct msg_expunge *)w->in)->op;
-    return SPAN_NONE;
-}
-
 /* Puts writes back at the head of the queue. */
 static void put_back(struct store *s, struct store_write *first, struct store_write **last)
 {
@@ -325,7 +365,7 @@ static void take(struct store *s, struct store_write *list)
 {
     struct store_write *later = NULL, **at = &later;
     for (struct store_write *w = list, *next; w != NULL; w = next) {
-        struct span id = id_of(w);
+        struct span id = store_op_id(w);
         next = w->next;
         w->next = NULL;
         w->result = 0;

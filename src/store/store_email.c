@@ -1,6 +1,7 @@
 /* store_email: the text of a message as a client reads it: the log's bytes through the email's edit list. */
 #include "store/store_edit.h"
-#include "store/store_impl.h"
+#include "store/store_read.h"
+#include "store/store_thread.h"
 
 enum { READ_MOST = 65536 };
 
@@ -85,5 +86,111 @@ int store_email_read(struct store *s, uint64_t account, const struct msg_email_r
     msglog_pin(s->log, &pin);
     int rc = read_pinned(s, account, in, out, mem, f);
     msglog_unpin(s->log, &pin);
+    return rc;
+}
+
+/* ---- emails by id ---- */
+
+enum { REPLY_BYTES = 150 * 1024, ASKED_MOST = 1000 };
+
+struct gathered {
+    VEC(struct msg_email_row) emails;
+    VEC(struct msg_email_member) members;
+    size_t bytes;
+};
+
+static int add_members(struct db *db, uint64_t eid, struct gathered *g, struct arena *mem)
+{
+    enum db_id id = DB_MEMBER_ALL_OF_EMAIL;
+    int rc = DB_FIRST(db, id, DB_I(eid));
+    for (; rc == 1; rc = db_next(db, id)) {
+        struct msg_email_member m = {
+            .eid = eid,
+            .mailbox = (uint64_t)db_i64(db, id, 7),
+            .uid = (uint64_t)db_i64(db, id, 0),
+            .modseq = (uint64_t)db_i64(db, id, 2),
+            .flags = (uint32_t)db_i64(db, id, 3),
+            .internal_ms = db_i64(db, id, 4),
+            .keywords = store_keyword_text(db_bytes(db, id, 6), mem),
+        };
+        *VEC_PUSH(&g->members) = m;
+        g->bytes += 52 + m.keywords.n;
+    }
+    return rc;
+}
+
+static int thread_of(struct db *db, uint64_t eid, uint64_t *thread)
+{
+    int rc = DB_FIRST(db, DB_THREAD_OF, DB_I(eid));
+    *thread = rc == 1 ? (uint64_t)db_i64(db, DB_THREAD_OF, 0) : 0;
+    db_end(db, DB_THREAD_OF);
+    return rc < 0 ? -1 : 0;
+}
+
+static int add_email(struct db *db, uint64_t account, uint64_t eid, uint32_t want, struct gathered *g,
+                     struct arena *mem)
+{
+    enum db_id id = DB_EMAIL_GET;
+    int rc = DB_FIRST(db, id, DB_I(eid));
+    if (rc != 1 || (uint64_t)db_i64(db, id, 0) != account) {
+        db_end(db, id);
+        return MIN_OF(rc, 0);
+    }
+    struct msg_email_row r = {
+        .eid = eid,
+        .size = (uint64_t)db_i64(db, id, 1),
+        .created_modseq = (uint64_t)db_i64(db, id, 2),
+        .received_ms = db_i64(db, id, 3),
+        .date_s = db_null(db, id, 4) ? INT64_MIN : db_i64(db, id, 4),
+        .summary_flags = (uint32_t)db_i64(db, id, 5),
+    };
+    if (want & WANT_ENVELOPE)
+        r.envelope = arena_copy(mem, db_bytes(db, id, 6));
+    if (want & WANT_STRUCTURE)
+        r.structure = arena_copy(mem, db_bytes(db, id, 7));
+    if (want & WANT_HEADERS)
+        r.headers = arena_copy(mem, db_bytes(db, id, 8));
+    if (want & WANT_PREVIEW)
+        r.preview = arena_copy(mem, db_bytes(db, id, 9));
+    db_end(db, id);
+    if (thread_of(db, eid, &r.thread) != 0)
+        return -1;
+    *VEC_PUSH(&g->emails) = r;
+    g->bytes += 72 + r.envelope.n + r.structure.n + r.headers.n + r.preview.n;
+    return add_members(db, eid, g, mem);
+}
+
+int store_email_get(struct store *s, uint64_t account, const struct msg_email_get *in, struct msg_email_get_r *out,
+                    struct arena *mem, struct fail *f)
+{
+    struct gathered g = {0};
+    uint64_t last = 0;
+    uint32_t n = MIN_OF(in->ids.n, (uint32_t)ASKED_MOST);
+    *out = (struct msg_email_get_r){0};
+    for (uint32_t i = 0; i < n; i++)
+        last = MAX_OF(last, MIN_OF(in->ids.v[i].eid, (uint64_t)INT64_MAX));
+    if (store_thread_wait(s, last + 1, f) != 0)
+        return -1;
+    struct db *db = store_reader(s);
+    int rc = db_begin(db);
+    for (; out->done < n && g.bytes < REPLY_BYTES && rc == 0; out->done++) {
+        size_t emails = g.emails.n, members = g.members.n;
+        rc = add_email(db, account, in->ids.v[out->done].eid, in->want, &g, mem);
+        if (g.bytes > REPLY_BYTES && emails > 0) { /* the next request begins with it */
+            g.emails.n = emails;
+            g.members.n = members;
+            break;
+        }
+    }
+    if (rc != 0)
+        db_fail(db, f);
+    db_rollback(db);
+    store_reader_done(s, db);
+    out->emails.n = (uint32_t)g.emails.n;
+    out->emails.v = store_read_take(mem, g.emails.v, g.emails.n, sizeof *g.emails.v);
+    out->members.n = (uint32_t)g.members.n;
+    out->members.v = store_read_take(mem, g.members.v, g.members.n, sizeof *g.members.v);
+    VEC_FREE(&g.emails);
+    VEC_FREE(&g.members);
     return rc;
 }

@@ -19,14 +19,16 @@
 
 struct store_mailbox {
     struct store_mailbox *next;
-    uint64_t id, uidnext, highmodseq, total, unseen, deleted, size;
+    uint64_t id, parent, uidvalidity, uidnext, highmodseq, created_modseq, changed_modseq;
+    uint64_t total, unseen, deleted, size, unread;
+    struct span name; /* its own copy */
     uint32_t role;
-    bool dirty;
+    bool subscribed, dirty;
 };
 
 struct store_account {
     uint64_t id, modseq, floor, uidvalidity;
-    int64_t quota; /* -1: none */
+    int64_t quota, quota_messages; /* -1: none */
     struct store_mailbox *mailboxes;
     bool dirty_row; /* the account's own row */
     bool touched;   /* in s->touched */
@@ -40,12 +42,15 @@ struct store_op {
     struct store_write *w;
     enum store_op_state state;
     uint64_t account;
-    struct span id; /* the operation's, n 0: none */
-    size_t record;  /* ingest: 1 + index in the batch's records, 0: none */
+    struct span id;                   /* the operation's, n 0: none */
+    const struct msg_ingest *arrival; /* what brings a message or bytes: ingest itself, or append, blob_put as such */
+    size_t record;                    /* of those: 1 + index in the batch's records, 0: none */
     struct store_spool *spool;
     struct msg_ingest_result *results;
     struct span *edits;   /* per target */
+    struct span keywords; /* packed */
     struct span big_body; /* for a file of its own, when it was not spooled */
+    uint64_t big_from;    /* or that blob's file, 0: none */
     size_t n;
 };
 
@@ -92,7 +97,10 @@ struct store {
     struct map batch_ids;
     struct arena mem; /* of the batch */
     uint64_t next_eid, next_bid, next_mailbox, emails, blobs;
-    bool big_dirty; /* big/ got a new name */
+    uint64_t threaded;     /* emails below it have their thread */
+    uint64_t tidy_account; /* where the purge of tombstones goes on */
+    bool tidying;          /* the last idle step left something to do */
+    bool big_dirty;        /* big/ got a new name */
     int64_t purged_ms;
     struct store_sweep sweep;
     VEC(struct store_dead) dead;
@@ -112,36 +120,71 @@ struct store {
     pthread_mutex_t spool_lock;
     struct map spools; /* by operation id: struct store_spool */
 
-    _Atomic uint64_t commits, committed, wal_written, n_emails, n_blobs;
+    _Atomic uint64_t commits, committed, wal_written, n_emails, n_blobs, n_threaded, n_eids;
 };
 
 /* store_account.c: the committer's view. All return NULL or -1 on trouble of the index (see db_trouble). */
 struct store_account *store_account_get(struct store *s, uint64_t account, bool make); /* NULL and DB_FINE: not there */
+/* For an operation of an account: NULL and refused when there is none of that number (or trouble). 0: the INBOX. */
+struct store_mailbox *store_account_find(struct store *s, struct store_op *op, uint64_t mailbox,
+                                         struct store_account **a);
 struct store_mailbox *store_account_mailbox(struct store_account *a, uint64_t mailbox); /* 0: INBOX; NULL: not there */
 struct store_mailbox *store_account_inbox(struct store *s, struct store_account *a);    /* makes it when missing */
+struct store_mailbox *store_account_add(struct store *s, struct store_account *a, uint64_t parent, struct span name,
+                                        uint32_t role, bool subscribed);
+void store_account_rename(struct store_mailbox *m, struct span name);                        /* here only; then: */
+int store_account_change(struct store *s, struct store_account *a, struct store_mailbox *m); /* writes name and kind */
+int store_account_remove(struct store *s, struct store_account *a, struct store_mailbox *m); /* an empty one */
 void store_account_touch(struct store *s, struct store_account *a, struct store_mailbox *m);
 uint64_t store_account_modseq(struct store *s, struct store_account *a, struct store_mailbox *m); /* the next one */
+/* A message comes into the counters (by = 1) or leaves them (-1). */
+void store_account_count(struct store_mailbox *m, uint32_t flags, uint64_t size, int by);
+/* 0, or -1 and *f: so many bytes and messages more are above the account's quota. a NULL: a new account. */
+int store_account_room(const struct store_account *a, uint64_t bytes, uint64_t messages, struct fail *f);
 uint64_t store_account_used(const struct store_account *a);
+uint64_t store_account_messages(const struct store_account *a);
 int store_account_write_back(struct store *s);
 void store_account_forget(struct store *s, bool all); /* the whole cache, or only that nothing is touched any more */
 int store_account_drop(struct store *s, struct store_account *a);
 
-/* One file per kind of write. check: looks, refuses, changes nothing in the index. apply: 0, or -1: either op->w->fail
- * is set and nothing was changed, or db_trouble tells why the batch must be rolled back. */
+/* store_keyword.c: a message's keywords as the index keeps them: a byte for each registered one, others as text. */
+int store_keyword_pack(struct span text, struct span *out, struct arena *mem, struct fail *f); /* checked; n 0: none */
+struct span store_keyword_text(struct span packed, struct arena *mem);
+/* mode: enum flags_mode. 0 and *out, or -1 and *f: too many. */
+int store_keyword_apply(struct span packed, uint32_t mode, struct span change, struct span *out, struct arena *mem,
+                        struct fail *f);
+bool store_keyword_same(struct span a, struct span b); /* of packed ones: case apart */
+
+/* One file per kind of write. plan: before the log is written; apply: after. 0, or -1: either op->w->fail is set and
+ * nothing was changed, or db_trouble tells why the batch must be rolled back. State OP_LATER: more is left. */
 int store_ingest_plan(struct store *s, struct store_op *op);
 int store_ingest_apply(struct store *s, struct store_op *op);
-int store_member_flags(struct store *s, struct store_op *op);
-int store_member_expunge(struct store *s, struct store_op *op);
-int store_member_account_gone(struct store *s, struct store_op *op); /* state OP_LATER: more is left */
+int store_append_plan(struct store *s, struct store_op *op);
+int store_append_apply(struct store *s, struct store_op *op);
+int store_blob_plan(struct store *s, struct store_op *op);
+int store_blob_apply(struct store *s, struct store_op *op);
+int store_flags_apply(struct store *s, struct store_op *op);
+int store_copy_apply(struct store *s, struct store_op *op);
+int store_remove_expunge(struct store *s, struct store_op *op);
+int store_remove_account(struct store *s, struct store_op *op);
+int store_tree_create(struct store *s, struct store_op *op);
+int store_tree_set(struct store *s, struct store_op *op);
+int store_tree_remove(struct store *s, struct store_op *op);
+int store_kv_apply(struct store *s, struct store_op *op);
+int store_quota_apply(struct store *s, struct store_op *op);
+int store_quota_recount(struct store *s, struct store_op *op);
+int store_thread_apply(struct store *s, struct store_op *op); /* all threads up to now */
 int store_mailbox_make_inbox(struct store *s, struct store_op *op);
 
 /* store_op.c: results of operations that were seen before. */
-int store_op_seen(struct store *s, struct store_op *op); /* 1 and out filled, 0, -1 */
-int store_op_remember(struct store *s, struct store_op *op);
-int store_op_purge(struct store *s);
+int store_op_seen(struct store *s, struct store_op *op);                    /* 1 and out filled, 0, -1 */
+int store_op_remember(struct store *s, struct store_op *op, bool finished); /* not finished: go on after a restart */
+struct span store_op_id(const struct store_write *w);                       /* n 0: none */
+int store_op_purge(struct store *s, size_t *gone);                          /* 1: there may be more */
 
 /* store_commit.c */
 void store_commit_live(struct store *s, uint32_t seg, int64_t bytes);
+int store_commit_tidied(struct store *s); /* commits what an idle step did: s->live, s->big_dead */
 void store_commit_run(struct store *s, struct store_write *list); /* a batch, from first to done */
 
 /* store_sweep.c: the committer's, but for _pin. */
@@ -171,7 +214,8 @@ int store_spool_sync(struct store_spool *sp);
 void store_spool_free_all(struct store *s);
 
 /* store.c */
-struct db *store_reader(struct store *s); /* waits for a free one */
+int store_wait(struct store *s, struct store_write *w); /* submits it and waits: not in the committer; its result */
+struct db *store_reader(struct store *s);               /* waits for a free one */
 void store_reader_done(struct store *s, struct db *db);
 uint64_t store_wal_written(const struct store *s); /* pages of index written; for the bench */
 

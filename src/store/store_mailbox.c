@@ -14,16 +14,23 @@ static int list(struct store *s, uint64_t account, struct msg_mailbox_list_r *ou
     enum db_id id = DB_MAILBOX_LIST;
     int rc = DB_FIRST(db, id, DB_I(account));
     for (; rc == 1; rc = db_next(db, id))
-        *VEC_PUSH(&rows) = (struct msg_mailbox_row){.mailbox = (uint64_t)db_i64(db, id, 0),
-                                                    .name = arena_copy(mem, db_bytes(db, id, 1)),
-                                                    .role = (uint32_t)db_i64(db, id, 2),
-                                                    .uidvalidity = (uint64_t)db_i64(db, id, 3),
-                                                    .uidnext = (uint64_t)db_i64(db, id, 4),
-                                                    .modseq = (uint64_t)db_i64(db, id, 5),
-                                                    .total = (uint64_t)db_i64(db, id, 6),
-                                                    .unseen = (uint64_t)db_i64(db, id, 7),
-                                                    .deleted = (uint64_t)db_i64(db, id, 8),
-                                                    .size = (uint64_t)db_i64(db, id, 9)};
+        *VEC_PUSH(&rows) = (struct msg_mailbox_row){
+            .mailbox = (uint64_t)db_i64(db, id, 0),
+            .parent = (uint64_t)db_i64(db, id, 11),
+            .name = arena_copy(mem, db_bytes(db, id, 1)),
+            .role = (uint32_t)db_i64(db, id, 2),
+            .subscribed = (uint32_t)db_i64(db, id, 12),
+            .uidvalidity = (uint64_t)db_i64(db, id, 3),
+            .uidnext = (uint64_t)db_i64(db, id, 4),
+            .modseq = (uint64_t)db_i64(db, id, 5),
+            .total = (uint64_t)db_i64(db, id, 6),
+            .unseen = (uint64_t)db_i64(db, id, 7),
+            .deleted = (uint64_t)db_i64(db, id, 8),
+            .size = (uint64_t)db_i64(db, id, 9),
+            .unread = (uint64_t)db_i64(db, id, 13),
+            .created_modseq = (uint64_t)db_i64(db, id, 14),
+            .changed_modseq = (uint64_t)db_i64(db, id, 10),
+        };
     if (rc != 0)
         db_fail(db, f);
     store_reader_done(s, db);
@@ -35,41 +42,6 @@ static int list(struct store *s, uint64_t account, struct msg_mailbox_list_r *ou
     return rc;
 }
 
-/* ---- the first listing of an account makes its INBOX, through the committer ---- */
-
-struct waiting {
-    struct store_write w;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool done;
-};
-
-static void inbox_made(struct store_write *w)
-{
-    struct waiting *x = CONTAINER_OF(w, struct waiting, w);
-    pthread_mutex_lock(&x->lock);
-    x->done = true;
-    pthread_cond_signal(&x->wake);
-    pthread_mutex_unlock(&x->lock);
-}
-
-static int make_inbox(struct store *s, uint64_t account, struct arena *mem, struct fail *f)
-{
-    struct waiting x = {.w = {.id = MSG_ID_mailbox_list, .account = account, .mem = mem, .done = inbox_made}};
-    pthread_mutex_init(&x.lock, NULL);
-    pthread_cond_init(&x.wake, NULL);
-    store_submit(s, &x.w);
-    pthread_mutex_lock(&x.lock);
-    while (!x.done)
-        pthread_cond_wait(&x.wake, &x.lock);
-    pthread_mutex_unlock(&x.lock);
-    pthread_cond_destroy(&x.wake);
-    pthread_mutex_destroy(&x.lock);
-    if (x.w.result != 0)
-        *f = x.w.fail;
-    return x.w.result;
-}
-
 int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_list_r *out, struct arena *mem,
                        struct fail *f)
 {
@@ -77,7 +49,11 @@ int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_lis
     for (uint32_t i = 0; rc == 0 && i < out->mailboxes.n; i++)
         if (out->mailboxes.v[i].role == MAILBOX_INBOX)
             return 0;
-    if (rc == 0)
-        rc = make_inbox(s, account, mem, f);
+    if (rc == 0) { /* the first listing of an account makes its INBOX */
+        struct store_write w = {.id = MSG_ID_mailbox_list, .account = account, .mem = mem};
+        rc = store_wait(s, &w);
+        if (rc != 0)
+            *f = w.fail;
+    }
     return rc == 0 ? list(s, account, out, mem, f) : rc;
 }

@@ -6,14 +6,14 @@
 #include <inttypes.h>
 
 struct box {
-    uint64_t account, mailbox, uidnext, highmodseq, total, unseen, deleted, size, modseq, floor;
+    uint64_t account, mailbox, uidnext, highmodseq, total, unseen, deleted, size, unread, modseq, floor;
     bool no_account;
     char name[80];
 };
 
 /* ---- members ---- */
 
-struct seen { uint64_t total, unseen, deleted, size, uid, created, modseq; bool order; };
+struct seen { uint64_t total, unseen, deleted, size, unread, uid, created, modseq; bool order; };
 
 static void check_member(struct store_verify *v, struct db *db, const struct box *b, struct seen *n)
 {
@@ -24,6 +24,7 @@ static void check_member(struct store_verify *v, struct db *db, const struct box
     n->total++;
     n->unseen += (flags & FLAG_SEEN) == 0;
     n->deleted += (flags & FLAG_DELETED) != 0;
+    n->unread += (flags & (FLAG_SEEN | FLAG_DELETED | FLAG_DRAFT)) == 0;
     n->size += size;
     if (created <= n->created || modseq < created)
         n->order = false;
@@ -61,6 +62,7 @@ static int check_members(struct store_verify *v, struct db *db, const struct box
     check_counter(v, b, "unseen", b->unseen, n.unseen);
     check_counter(v, b, "deleted", b->deleted, n.deleted);
     check_counter(v, b, "octets", b->size, n.size);
+    check_counter(v, b, "unread", b->unread, n.unread);
     if (n.uid >= b->uidnext)
         store_verify_found(v, VERIFY_MAILBOX, b->account, b->mailbox, 0, "account %" PRIu64 ": %s: the next uid is to be %" PRIu64
                            ", which is taken up to %" PRIu64, b->account, b->name, b->uidnext, n.uid);
@@ -110,7 +112,7 @@ int store_verify_mailbox(struct store_verify *v, struct db *db)
     struct box b = {.account = (uint64_t)db_i64(db, id, 0), .mailbox = (uint64_t)db_i64(db, id, 1),
         .uidnext = (uint64_t)db_i64(db, id, 3), .highmodseq = (uint64_t)db_i64(db, id, 4), .total = (uint64_t)db_i64(db, id, 5),
         .unseen = (uint64_t)db_i64(db, id, 6), .deleted = (uint64_t)db_i64(db, id, 7), .size = (uint64_t)db_i64(db, id, 8),
-        .no_account = db_null(db, id, 9), .modseq = (uint64_t)db_i64(db, id, 10), .floor = (uint64_t)db_i64(db, id, 11)};
+        .unread = (uint64_t)db_i64(db, id, 12), .no_account = db_null(db, id, 9), .modseq = (uint64_t)db_i64(db, id, 10), .floor = (uint64_t)db_i64(db, id, 11)};
     struct span name = db_bytes(db, id, 2);
     snprintf(b.name, sizeof b.name, "%.*s", (int)MIN_OF(name.n, sizeof b.name - 1), name.p != NULL ? name.p : "");
     db_end(db, id);

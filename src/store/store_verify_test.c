@@ -267,12 +267,13 @@ static void cut_big_file(void **state)
 
 static void wrong_counters(void **state)
 {
-    sql("UPDATE mailbox SET total = total + 1, unseen = 3, deleted = 4, size = size - 1, uidnext = 5, highmodseq = 6 WHERE account = 1;"
+    sql("UPDATE mailbox SET total = total + 1, unseen = 3, deleted = 4, unread = 7, size = size - 1, uidnext = 5, highmodseq = 6 WHERE account = 1;"
         "UPDATE segment SET live = live + 7 WHERE seg = 1;"
         "UPDATE segment SET emails = 1, blobs = 2, next_eid = 3, next_bid = 4, next_mailbox = 1 WHERE seg = (SELECT max(seg) FROM segment);"
         "UPDATE blob SET refs = 9 WHERE bid = 20;");
     damage(LIST("account 1: INBOX counts 1200 messages, there are 1199", "account 1: INBOX counts 3 unseen, there are 1199",
-                "account 1: INBOX counts 4 deleted, there are 0", "account 1: INBOX counts ...",
+                "account 1: INBOX counts 4 deleted, there are 0",
+                "account 1: INBOX counts 7 unread, there are 1199", "account 1: INBOX counts ...",
                 "account 1: INBOX: the next uid is to be 5, which is taken up to 1202",
                 "account 1: INBOX: modseq 6 is below a message's 1203", "account 1: modseq 6 is below a tombstone's 1206",
                 "seg-00000001 counts ...", "the store counts 1 emails, there are 1439", "the store counts 2 blobs, there are 1199",
@@ -293,6 +294,7 @@ static void deleted_rows(void **state)
     damage(LIST("account 1: INBOX uid 2 has no email (it was 2)", "blob 2 has no email", "email 4 of account 1 has no blob (it was 4)",
                 "email 13 of account 1 is in no mailbox", "account 1: INBOX counts 1199 messages, there are 1198",
                 "account 1: INBOX counts 1199 unseen, there are 1198", "account 1: INBOX counts 26...",
+                "account 1: INBOX counts 1199 unread, there are 1198",
                 "mailbox 2 has messages and does not exist", "seg-0000000..."), NOTHING);
     /* what went has a tombstone; the others are as they were */
     assert_int_equal(store_testing_sql("SELECT count(*) FROM gone WHERE account = 1 AND uid IN (2, 4)"), 2);
