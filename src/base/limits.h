@@ -31,6 +31,15 @@
     X(POP3_LOGIN_S, 60, 5, 3600, "seconds", "for the whole login")                                                     \
     X(POP3_IDLE_S, 600, 600, 86400, "seconds", "autologout; RFC 1939 3 wants at least 10 minutes")                     \
     X(POP3_ERRORS, 20, 2, 1000, "errors", "in a row before the connection is closed")                                  \
+    X(IMAP_LINE, 65536, 8192, 1048576, "bytes", "a command without its literals, after login")                         \
+    X(IMAP_LINE_BEFORE, 8192, 1024, 65536, "bytes", "a command before login, literals included")                       \
+    X(IMAP_LITERAL, 65536, 4096, 1048576, "bytes", "all literals of a command that are no message, after login")       \
+    X(IMAP_LITERAL_BEFORE, 1024, 256, 4096, "bytes", "a literal before login: a name or a password")                   \
+    X(IMAP_RANGES, 10000, 100, 100000, "ranges", "in one set of message numbers")                                      \
+    X(IMAP_DEPTH, 16, 4, 64, "levels", "of parentheses in a command")                                                  \
+    X(IMAP_LOGIN_S, 60, 5, 3600, "seconds", "for the whole login")                                                     \
+    X(IMAP_IDLE_S, 1800, 1800, 86400, "seconds", "autologout; RFC 9051 5.4 wants at least 30 minutes")                 \
+    X(IMAP_ERRORS, 20, 2, 1000, "errors", "in a row before the connection is closed")                                  \
     X(SASL_LINE, 12288, 12288, 65536, "octets", "RFC 4954 4")                                                          \
     X(PASSWORD_BYTES, 1024, 64, 4096, "bytes", "a password")                                                           \
     X(PASSWORD_ITERATIONS, 100000, 4096, 10000000, "rounds", "of PBKDF2 for newly set passwords")                      \
