@@ -232,7 +232,7 @@ static void drop_spool(struct msglog *l)
     }
     for (struct dirent *e; (e = readdir(d)) != NULL;)
         if (span_starts(span_z(e->d_name), SPAN("spool-")))
-            unlinkat(l->big_dir, e->d_name, 0);
+            store_io->unlink(l->big_dir, e->d_name);
     closedir(d);
 }
 
@@ -243,7 +243,7 @@ struct msglog *msglog_open(int dir, uint64_t segment_bytes, uint32_t seg, uint64
     l->big_dir = l->fd = -1;
     l->limit = segment_bytes;
     msglog_read_start(l);
-    if (mkdirat(dir, "big", 0700) != 0 && errno != EEXIST) {
+    if (store_io->mkdir(dir, "big") != 0 && errno != EEXIST) {
         fail_errno(f, "mkdir big", errno);
         goto out;
     }

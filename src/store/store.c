@@ -14,8 +14,7 @@
 #include <sys/stat.h>
 
 enum {
-    WAL_MOST = 8192, /* pages: 32 MB, then checkpoint however busy */
-    WAL_IDLE = 1024, /* when idle, sooner */
+    WAL_MOST = 8192, /* pages: 32 MB, then checkpoint however busy; when idle, at an eighth of it */
     IDLE_MS = 200,
 };
 
@@ -23,7 +22,7 @@ enum {
 
 static bool idle_work(const struct store *s)
 {
-    return !s->broken && (store_sweep_due(s, false) || db_wal_pages(s->db) > WAL_IDLE || store_tidy_due(s));
+    return !s->broken && (store_sweep_due(s, false) || db_wal_pages(s->db) > s->wal_most / 8 || store_tidy_due(s));
 }
 
 static void broken_index(struct store *s)
@@ -46,7 +45,7 @@ static void checkpoint(struct store *s)
 
 static void be_idle(struct store *s)
 {
-    if (db_wal_pages(s->db) > WAL_IDLE)
+    if (db_wal_pages(s->db) > s->wal_most / 8)
         checkpoint(s);
     if (store_sweep_due(s, false))
         store_sweep_step(s);
@@ -93,7 +92,7 @@ static void *committer(void *arg)
             store_commit_run(s, list);
         if (list != NULL && store_sweep_due(s, true))
             store_sweep_step(s);
-        if (db_wal_pages(s->db) > WAL_MOST && !s->broken)
+        if (db_wal_pages(s->db) > s->wal_most && !s->broken)
             checkpoint(s);
         pthread_mutex_lock(&s->lock);
     }
@@ -222,11 +221,11 @@ static int take_dir(struct store *s, const char *dir, struct fail *f)
     if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
         return fail_temp(f, "4.3.0", "another process has the store in %.80s", dir);
     /* SEC-11: made here, for SQLite would give it 0644; its other files take their mode from this one */
-    int fd = openat(s->dir, "index.db", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = store_io->open(s->dir, "index.db", O_RDWR | O_CREAT);
     if (fd < 0)
         return fail_errno(f, "create the index", errno);
     close(fd);
-    return fsync(s->dir) == 0 ? 0 : fail_errno(f, "fsync of the store's directory", errno);
+    return store_io->fsync(s->dir) == 0 ? 0 : fail_errno(f, "fsync of the store's directory", errno);
 }
 
 static int open_index(struct store *s, const char *dir, unsigned readers, bool unsafe, struct fail *f)
@@ -315,6 +314,7 @@ struct store *store_open(const char *dir, const struct store_options *opt, struc
     uint64_t segment = opt->segment_bytes != 0 ? opt->segment_bytes : (uint64_t)LIMIT(SEGMENT_BYTES);
     uint64_t big = opt->big_bytes != 0 ? opt->big_bytes : (uint64_t)LIMIT(BIG_BYTES);
     s->big_bytes = MIN_OF(big, segment / 4); /* a record must fit into a segment */
+    s->wal_most = opt->wal_pages != 0 ? opt->wal_pages : WAL_MOST;
     if (opt->unsafe_no_sync)
         store_io_no_sync();
     if (take_dir(s, dir, f) == 0 &&

@@ -23,6 +23,7 @@ struct store;
 struct store_options {
     uint64_t segment_bytes;     /* 0: limit segment_bytes */
     uint64_t big_bytes;         /* 0: limit big_bytes */
+    unsigned wal_pages;         /* pages in the index's WAL before it is checkpointed under load; 0: 8192 */
     unsigned readers;           /* connections for reads at the same time; 0: 2 */
     bool unsafe_no_sync;        /* benchmarks of everything else only; never in a server */
 };

@@ -75,6 +75,7 @@ struct store_live {
 struct store {
     int dir, lock_fd;
     uint64_t big_bytes;
+    unsigned wal_most;
     struct db *db; /* the committer's */
     struct msglog *log;
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/stat.h>
 
 static int io_open(int dir, const char *name, int flags)
 {
@@ -13,6 +14,7 @@ static int io_open(int dir, const char *name, int flags)
 static int io_link(int dir, const char *from, const char *to) { return linkat(dir, from, dir, to, 0); }
 static int io_rename(int dir, const char *from, const char *to) { return renameat(dir, from, dir, to); }
 static int io_unlink(int dir, const char *name) { return unlinkat(dir, name, 0); }
+static int io_mkdir(int dir, const char *name) { return mkdirat(dir, name, 0700); }
 
 static const struct store_io io_system = {
     .open = io_open,
@@ -22,6 +24,7 @@ static const struct store_io io_system = {
     .link = io_link,
     .rename = io_rename,
     .unlink = io_unlink,
+    .mkdir = io_mkdir,
 };
 
 const struct store_io *store_io = &io_system;

@@ -14,6 +14,7 @@ struct store_io {
     int (*link)(int dir, const char *from, const char *to);
     int (*rename)(int dir, const char *from, const char *to);
     int (*unlink)(int dir, const char *name);
+    int (*mkdir)(int dir, const char *name); /* mode 0700 */
     const char *vfs;    /* name of SQLite's VFS; NULL: its own */
 };
 
