@@ -20,11 +20,12 @@
 
 #include <cmocka.h>
 
-enum { MX, USER_1, USER_2, AUTH, ENDS };
+enum { MX, USER_1, USER_2, AUTH, ADMIN, ENDS };
 static const struct ipc_peer peers[ENDS] = {[MX] = {ROLE_FRONT_MX, 0, 11},
                                             [USER_1] = {ROLE_FRONT_USER, 0, 21},
                                             [USER_2] = {ROLE_FRONT_USER, 1, 22},
-                                            [AUTH] = {ROLE_AUTH, 0, 31}};
+                                            [AUTH] = {ROLE_AUTH, 0, 31},
+                                            [ADMIN] = {ROLE_ADMIN, 0, 41}};
 
 static struct {
     int fd;
@@ -437,10 +438,148 @@ static void bodies(void **state)
     assert_int_equal(CALL(MX, spool_lend, &lent, .op = id), FAIL_TEMP);
 }
 
+/* Each operation once over its channel; then by a front that stole the handle, and by one with a handle of its own. */
+static int any_operation(int i, int end, struct span h, uint64_t box, uint64_t eid, uint64_t blob)
+{
+    struct op_id made = rand_op_id();
+    struct span op = span_of(made.b, 16);
+    struct msg_uid_range uids = {1, 1};
+    struct msg_email_id id = {eid};
+    union {
+        struct msg_append_r append;
+        struct msg_copy_r copy;
+        struct msg_mailbox_create_r create;
+        struct msg_mailbox_set_r set;
+        struct msg_mailbox_remove_r remove;
+        struct msg_email_get_r email;
+        struct msg_thread_get_r thread;
+        struct msg_blob_put_r put;
+        struct msg_blob_get_r get;
+        struct msg_quota_get_r quota;
+        struct msg_kv_get_r kv;
+        struct msg_kv_list_r list;
+    } out = {0};
+    switch (i) {
+    case 0:
+        return CALL(end, append, &out, .handle = h, .op = op, .mailbox = box, .size = 1, .body = SPAN("x"), .file = -1);
+    case 1:
+        return CALL(end, copy, &out, .handle = h, .op = op, .from = box, .to = box, .uids = {&uids, 1});
+    case 2:
+        return CALL(end, mailbox_create, &out, .handle = h, .op = op, .parent = box,
+                    .name = arena_printf(&mem, "%llu", (unsigned long long)rand_u64()));
+    case 3:
+        return CALL(end, mailbox_set, &out, .handle = h, .op = op, .mailbox = box, .what = MAILBOX_SET_SUBSCRIBED,
+                    .subscribed = 1);
+    case 4:
+        return CALL(end, blob_get, &out, .handle = h, .blob = blob, .length = 10);
+    case 5:
+        return CALL(end, expunge, &out, .handle = h, .op = op, .mailbox = box, .flags = EXPUNGE_ONLY_DELETED,
+                    .uids = {&uids, 1});
+    case 6:
+        return CALL(end, flags_set, &out, .handle = h, .op = op, .mailbox = box, .keywords = SPAN("k"),
+                    .uids = {&uids, 1});
+    case 7: /* these name nothing of hers but by the handle */
+        return CALL(end, blob_put, &out, .handle = h, .op = op, .size = 1, .body = SPAN("x"), .file = -1);
+    case 8:
+        return CALL(end, quota_get, &out, .handle = h);
+    case 9:
+        return CALL(end, kv_set, &out, .handle = h, .key = SPAN("k"), .value = SPAN("berta's"));
+    case 10:
+        return CALL(end, kv_list, &out, .handle = h);
+    case 11: /* these answer with nothing for what is not one's own */
+        if (CALL(end, email_get, &out, .handle = h, .ids = {&id, 1}) != 0)
+            return FAIL_PERM;
+        return out.email.emails.n == 1 ? 0 : FAIL_PERM;
+    case 12:
+        if (CALL(end, thread_get, &out, .handle = h, .threads = {&id, 1}) != 0)
+            return FAIL_PERM;
+        return out.thread.emails.n == 1 ? 0 : FAIL_PERM;
+    case 13:
+        if (CALL(end, kv_get, &out, .handle = h, .key = SPAN("alice")) != 0)
+            return FAIL_PERM;
+        return out.kv.found == 1 ? 0 : FAIL_PERM;
+    case 14:
+        return CALL(end, mailbox_remove, &out, .handle = h, .op = op, .mailbox = box, .flags = MAILBOX_REMOVE_MESSAGES);
+    default:
+        return -1;
+    }
+}
+
+static void mailbox_operations(void **state)
+{
+    struct msg_mailbox_create_r box;
+    struct msg_append_r a;
+    struct msg_blob_put_r blob;
+    struct msg_kv_set_r none;
+    log_in("alice", 7, USER_1);
+    log_in("berta", 8, USER_2);
+    struct span h = handle("alice"), own = handle("berta");
+    struct op_id op[3] = {rand_op_id(), rand_op_id(), rand_op_id()};
+    assert_int_equal(CALL(USER_1, mailbox_create, &box, .handle = h, .op = span_of(op[0].b, 16), .name = SPAN("Box")),
+                     0);
+    assert_int_equal(CALL(USER_1, append, &a, .handle = h, .op = span_of(op[1].b, 16), .mailbox = box.mailbox,
+                          .size = 4, .body = SPAN("text"), .file = -1, .keywords = SPAN("$Junk")),
+                     0);
+    assert_int_equal(CALL(USER_1, blob_put, &blob, .handle = h, .op = span_of(op[2].b, 16), .size = 4,
+                          .body = SPAN("blob"), .file = -1),
+                     0);
+    assert_int_equal(CALL(USER_1, kv_set, &none, .handle = h, .key = SPAN("alice"), .value = SPAN("hers")), 0);
+    for (int i = 0; i < 15; i++) {
+        assert_int_equal(any_operation(i, USER_2, h, box.mailbox, a.eid, blob.blob), FAIL_PERM); /* a stolen handle */
+        int want = i >= 7 && i <= 10 ? 0 : FAIL_PERM; /* of her own account, where these are about that */
+        assert_int_equal(any_operation(i, USER_2, own, box.mailbox, a.eid, blob.blob), want);
+        if (i < 14)
+            assert_int_equal(any_operation(i, USER_1, h, box.mailbox, a.eid, blob.blob), 0);
+    }
+    struct msg_quota_set_r q;
+    struct msg_recount_r r;
+    assert_int_equal(CALL(ADMIN, recount, &r, .account = 7), 0);
+    assert_true(r.wrong == 0 && r.messages == 3);
+    assert_int_equal(CALL(ADMIN, quota_set, &q, .account = 7, .limit_bytes = 9, .limit_messages = -1), 0);
+    assert_int_equal(any_operation(0, USER_1, h, box.mailbox, 0, 0), FAIL_PERM);
+    send_frame(USER_1, 0, MSG_ID_quota_set,
+               &(struct msg_quota_set){.account = 7, .limit_bytes = -1}); /* not a front's */
+    char end;
+    assert_int_equal(recv(ends[USER_1].fd, &end, 1, 0), 0);
+}
+
+/* A draft above what a frame holds: as a file it must be sealed, above that it is spooled. */
+static void large_appends(void **state)
+{
+    static char big[300000];
+    struct msg_append_r a;
+    struct msg_blob_put_r b;
+    struct msg_spool_write_r w;
+    struct op_id op = rand_op_id(), op2 = rand_op_id(), op3 = rand_op_id();
+    memset(big, 'm', sizeof big);
+    log_in("alice", 7, USER_1);
+    struct span h = handle("alice");
+    int fd = memfd_create("body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    assert_int_equal(write(fd, big, sizeof big), sizeof big);
+    assert_int_equal(CALL(USER_1, append, &a, .handle = h, .op = span_of(op.b, 16), .size = sizeof big, .file = fd),
+                     FAIL_PERM);
+    assert_int_equal(CALL(USER_1, blob_put, &b, .handle = h, .op = span_of(op2.b, 16), .size = sizeof big, .file = fd),
+                     FAIL_PERM);
+    assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);
+    assert_int_equal(CALL(USER_1, append, &a, .handle = h, .op = span_of(op.b, 16), .size = sizeof big, .file = fd), 0);
+    assert_int_equal(CALL(USER_1, blob_put, &b, .handle = h, .op = span_of(op2.b, 16), .size = sizeof big, .file = fd),
+                     0);
+    close(fd);
+    for (size_t at = 0; at < sizeof big; at += 60000)
+        assert_int_equal(
+            CALL(USER_1, spool_write, &w, .op = span_of(op3.b, 16), .offset = at, .data = span_of(big + at, 60000)), 0);
+    assert_int_equal(
+        CALL(USER_1, append, &a, .handle = h, .op = span_of(op3.b, 16), .size = sizeof big, .spool = 1, .file = -1), 0);
+    struct msg_email_read_r text;
+    assert_int_equal(CALL(USER_1, email_read, &text, .handle = h, .eid = a.eid, .offset = 299990, .length = 99), 0);
+    assert_true(text.size == sizeof big && text.data.n == 10);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(sessions_are_bound), T(handle_just_made), T(reading_and_removing), T(locks), T(watching), T(bodies)};
+        T(sessions_are_bound), T(handle_just_made), T(reading_and_removing), T(locks),
+        T(watching),           T(bodies),           T(mailbox_operations),   T(large_appends)};
     return cmocka_run_group_tests_name("store_role", tests, NULL, NULL);
 }

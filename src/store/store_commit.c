@@ -153,9 +153,9 @@ static int apply_all(struct store *s, struct store_op *ops, size_t n, struct att
         for (size_t i = 0; i < n; i++)
             if (ops[i].state == OP_WAITING && (ops[i].w->id == MSG_ID_recount) == last && apply_one(s, &ops[i], t) != 0)
                 return -1;
-    /* Arrivals that never leave the committer idle: beside each two emails get their thread. */
+    /* Arrivals that never leave the committer idle: beside each another gets its thread. */
     if (t->changed && store_thread_behind(s) > THREADS_BEHIND)
-        return store_thread_step(s, 2 * n + 64);
+        return store_thread_step(s, n + 16);
     return 0;
 }
 

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "store/store_remove.h"
 
-enum { COPY_MOST = 8000 }; /* messages per operation: a commit of some tens of milliseconds */
+enum { COPY_MOST = 10000 }; /* messages per operation: a commit of some tens of milliseconds */
 
 static int copy_one(struct store *s, struct store_account *a, struct store_mailbox *to, const struct store_row *r,
                     int64_t now)

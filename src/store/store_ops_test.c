@@ -312,7 +312,7 @@ static void expunging(void **state)
 /* More than a commit's worth: in steps, with one answer. */
 static void long_ones(void **state)
 {
-    enum { MANY = 9500 };
+    enum { MANY = 12000 };
     struct msg_copy_r c;
     struct msg_flags_set_r fl;
     struct msg_expunge_r ex;
