@@ -193,7 +193,7 @@ int msglog_big_write(struct msglog *l, struct span body, uint64_t bid, bool *dou
 {
     char final[MSGLOG_NAME];
     msglog_big_name(bid, final);
-    int fd = store_io->open(l->big_dir, final, O_WRONLY | O_CREAT | O_TRUNC);
+    int fd = store_io_create(l->big_dir, final);
     if (fd < 0)
         return trouble("create a file for a big message", errno, doubt, f);
     struct iovec v = {(void *)(uintptr_t)body.p, body.n};

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 static const char ahead_tmp[] = "ahead.tmp", ahead_name[] = "ahead";
 enum { AHEAD_CHUNK = 256 * 1024, AHEAD_SYNC = 4 * 1024 * 1024 };
@@ -37,7 +38,7 @@ static int fill(struct msglog *l, int fd, const char *zeros)
 
 static bool make(struct msglog *l)
 {
-    int fd = store_io->open(l->dir, ahead_tmp, O_WRONLY | O_CREAT | O_TRUNC);
+    int fd = store_io_create(l->dir, ahead_tmp);
     if (fd < 0)
         return false;
     char *zeros = base_alloc(AHEAD_CHUNK);
@@ -69,11 +70,23 @@ static void *ahead_main(void *arg)
     return NULL;
 }
 
+/* Left by an earlier process; not one of a rename that a power cut stopped half way: that is a segment in use as well. */
+static bool left_over(struct msglog *l)
+{
+    struct stat st;
+    if (fstatat(l->dir, ahead_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    if (S_ISREG(st.st_mode) && st.st_nlink == 1)
+        return true;
+    store_io->unlink(l->dir, ahead_name);
+    return false;
+}
+
 int msglog_ahead_start(struct msglog *l, struct fail *f)
 {
     pthread_mutex_init(&l->ahead_lock, NULL);
     pthread_cond_init(&l->ahead_wake, NULL);
-    if (faccessat(l->dir, ahead_name, F_OK, 0) == 0)
+    if (left_over(l))
         l->ahead = AHEAD_READY;
     sigset_t all, before; /* signals are the loop thread's */
     sigfillset(&all);

@@ -64,3 +64,10 @@ int store_io_write_all(int fd, struct iovec *v, size_t n, uint64_t at)
     }
     return 0;
 }
+
+int store_io_create(int dir, const char *name)
+{
+    if (store_io->unlink(dir, name) != 0 && errno != ENOENT)
+        return -1;
+    return store_io->open(dir, name, O_RDWR | O_CREAT | O_EXCL);
+}

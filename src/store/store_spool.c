@@ -56,7 +56,7 @@ static struct store_spool *spool_new(struct store *s, struct span op, struct fai
     size_t n = (size_t)snprintf(sp->name, sizeof sp->name, "spool-");
     for (size_t i = 0; i < 16; i++)
         n += (size_t)snprintf(sp->name + n, sizeof sp->name - n, "%02x", (unsigned char)op.p[i]);
-    sp->fd = store_io->open(msglog_big_dir(s->log), sp->name, O_RDWR | O_CREAT | O_TRUNC);
+    sp->fd = store_io_create(msglog_big_dir(s->log), sp->name);
     if (sp->fd < 0) {
         fail_errno(f, "create a spool file", errno);
         free(sp);
