@@ -229,13 +229,13 @@ int cut_check(struct recording *r, const struct cut *c, const char *dir, struct 
 
 /* ---- kept for a second look ---- */
 
+static int save(const void *p, size_t size, size_t n, FILE *f) { return n == 0 || fwrite(p, size, n, f) == n ? 0 : -1; }
+
 static int save_model(const struct model *m, FILE *f)
 {
     int rc = fwrite(m, sizeof *m, 1, f) == 1 ? 0 : -1;
     for (size_t i = 0; i < OPS_ACCOUNTS && rc == 0; i++)
-        if (fwrite(m->a[i].rows.v, sizeof *m->a[i].rows.v, m->a[i].rows.n, f) != m->a[i].rows.n ||
-            fwrite(m->a[i].gone.v, sizeof *m->a[i].gone.v, m->a[i].gone.n, f) != m->a[i].gone.n)
-            rc = -1;
+        rc = save(m->a[i].rows.v, sizeof *m->a[i].rows.v, m->a[i].rows.n, f) | save(m->a[i].gone.v, sizeof *m->a[i].gone.v, m->a[i].gone.n, f);
     return rc;
 }
 

@@ -171,9 +171,13 @@ static int repeat(const char *path)
     disk_start(&d, &r.trace);
     disk_advance(&d, c.at, c.seed);
     disk_build(&d, c.seed, in_room(dir, "cut"));
+    if (getenv("POSTEL_POWERCUT_LOG") != NULL)
+        log_setup("powercut", LOG_DEBUG);
+    char again[128];
+    disk_build(&d, c.seed, in_room(again, "before"));
     int rc = cut_check(&r, &c, dir, NULL, &why);
     printf("cut before event %zu of %zu: %s\n", c.at, r.trace.events.n, rc == 0 ? "all is there" : why.text);
-    printf("its files: %s (removed now)\n", dir);
+    printf("its files: %s, as recovery left them: %s\n", again, dir);
     disk_free(&d);
     cut_done(&r);
     ops_free(r.ops);
@@ -236,6 +240,7 @@ int main(int argc, char **argv)
         base_die("powercut: no room");
     shim_install();
     int rc = again != NULL ? repeat(again) : run(cuts, seed, only);
-    cut_remove(room);
+    if (again == NULL)
+        cut_remove(room);
     return rc;
 }
