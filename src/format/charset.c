@@ -102,11 +102,11 @@ static void add_single(struct str *out, struct span in, bool latin9)
     }
 }
 
-static void add_iconv(struct str *out, iconv_t cd, struct span in)
+/* As much of `in` as is whole characters; all of it when `last`. Returns how much that was. */
+static size_t add_iconv(struct str *out, iconv_t cd, struct span in, bool last)
 {
     char *from = (char *)(uintptr_t)in.p;
     size_t n = in.n;
-    iconv(cd, NULL, NULL, NULL, NULL);
     while (n > 0) {
         str_reserve(out, n + 16);
         char *to = out->p + out->n;
@@ -117,40 +117,77 @@ static void add_iconv(struct str *out, iconv_t cd, struct span in)
             break;
         if (errno == E2BIG)
             continue;
+        if (errno == EINVAL && !last)
+            break;
         str_add(out, SPAN(REPLACEMENT));
         if (errno == EINVAL || n == 0)
-            break; /* the last character is cut off */
+            return in.n; /* the last character is cut off */
         from++;
         n--;
     }
+    return in.n - n;
 }
 
-bool charset_to_utf8(struct str *out, struct span charset, struct span in)
+/* How many bytes at the end of s begin a UTF-8 character that is not all there. */
+static size_t cut_tail(struct span s)
+{
+    for (size_t back = 1; back <= 3 && back <= s.n; back++) {
+        unsigned char c = (unsigned char)s.p[s.n - back];
+        if (c >= 0xC0)
+            return (c >= 0xF0 ? 4u : c >= 0xE0 ? 3u : 2u) > back ? back : 0;
+        if (c < 0x80)
+            break;
+    }
+    return 0;
+}
+
+void charset_begin(struct charset *c, struct span charset)
 {
     static const struct span utf8[] = {SPAN("utf-8"), SPAN("utf8"), SPAN("us-ascii"), SPAN("ascii")};
     static const struct span latin[] = {SPAN("iso-8859-1"), SPAN("windows-1252"), SPAN("latin1"), SPAN("cp1252"),
                                         SPAN("iso8859-1"), SPAN("iso-8859-15"), SPAN("latin9")};
-    for (size_t i = 0; i < COUNT_OF(utf8); i++) {
-        if (!span_eq_nocase(charset, utf8[i]))
-            continue;
-        add_utf8(out, in);
-        return true;
-    }
-    for (size_t i = 0; i < COUNT_OF(latin); i++) {
-        if (!span_eq_nocase(charset, latin[i]))
-            continue;
-        add_single(out, in, i >= 5);
-        return true;
-    }
-    for (size_t i = 0; i < COUNT_OF(table) && opened; i++) {
+    *c = (struct charset){.kind = CHARSET_UNKNOWN};
+    for (size_t i = 0; i < COUNT_OF(utf8); i++)
+        if (span_eq_nocase(charset, utf8[i]))
+            c->kind = CHARSET_UTF8;
+    for (size_t i = 0; i < COUNT_OF(latin); i++)
+        if (span_eq_nocase(charset, latin[i]))
+            c->kind = i >= 5 ? CHARSET_LATIN9 : CHARSET_LATIN1;
+    for (size_t i = 0; i < COUNT_OF(table) && opened && c->kind == CHARSET_UNKNOWN; i++) {
         if (table[i].cd == (iconv_t)-1 || !span_eq_nocase(charset, span_z(table[i].name)))
             continue;
-        add_iconv(out, table[i].cd, in);
-        return true;
+        c->kind = CHARSET_ICONV;
+        c->cd = table[i].cd;
+        iconv(c->cd, NULL, NULL, NULL, NULL);
     }
-    if (utf8_valid(in))
-        str_add(out, in);
+}
+
+size_t charset_add(const struct charset *c, struct str *out, struct span in, bool last)
+{
+    switch (c->kind) {
+    case CHARSET_ICONV:
+        return add_iconv(out, c->cd, in, last);
+    case CHARSET_LATIN1:
+    case CHARSET_LATIN9:
+        add_single(out, in, c->kind == CHARSET_LATIN9);
+        return in.n;
+    case CHARSET_UTF8:
+    case CHARSET_UNKNOWN:
+        break;
+    }
+    in.n -= last ? 0 : cut_tail(in);
+    if (c->kind == CHARSET_UTF8 || utf8_valid(in))
+        add_utf8(out, in);
     else
         add_single(out, in, false);
-    return false;
+    return in.n;
+}
+
+bool charset_to_utf8(struct str *out, struct span charset, struct span in)
+{
+    struct charset c;
+    charset_begin(&c, charset);
+    size_t used = charset_add(&c, out, in, true);
+    assert(used == in.n);
+    return c.kind != CHARSET_UNKNOWN;
 }

@@ -44,6 +44,55 @@ static int summarize_by(struct span body, int fd, uint64_t size, struct fail *f)
     return r == 0 ? 0 : 1;
 }
 
+/* The other calls, by front-user; the message and what is asked are small, the forms have tests of their own. */
+static void calls_of_readers(void)
+{
+    struct fail f;
+    struct arena mem;
+    struct msg_scan_needle needles[65] = {{0, SPAN(""), SPAN("SEEN")}, {1, SPAN(""), SPAN("seen")},
+                                          {2, SPAN("subject"), SPAN("Seen")}, {1, SPAN(""), SPAN("hello")}};
+    struct msg_scan_match match = {.body = SPAN(MESSAGE), .file = -1, .needles = {needles, 4}};
+    struct msg_scan_match_r found;
+    arena_init(&mem);
+    ipc_self(ROLE_FRONT_USER);
+    struct ipc_chan *ch = ipc_attach(server.fd, (struct ipc_peer){ROLE_SCAN, 0, 1}, true, false);
+    CHECK(IPC_CALL(ROLE_SCAN, scan_match, &match, &found, &mem, &f) == 0 && found.found == 13);
+    match.needles.n = 65;
+    CHECK(IPC_CALL(ROLE_SCAN, scan_match, &match, &found, &mem, &f) != 0 && f.kind == FAIL_PERM);
+    needles[0].where = 3;
+    match.needles.n = 1;
+    CHECK(IPC_CALL(ROLE_SCAN, scan_match, &match, &found, &mem, &f) != 0 && f.kind == FAIL_PERM);
+
+    struct msg_scan_ask asks[] = {{SPAN("SUBJECT"), 1}, {SPAN("from"), 2}, {SPAN("subject"), 0}, {SPAN("subject"), 99}};
+    struct msg_scan_fields fields = {.body = SPAN(MESSAGE), .file = -1, .asks = {asks, 4}};
+    struct msg_scan_fields_r values;
+    CHECK(IPC_CALL(ROLE_SCAN, scan_fields, &fields, &values, &mem, &f) == 0 && values.values.n == 3 && !values.cut);
+    CHECK(values.values.v[0].ask == 1 && values.values.v[0].data.n == 20);
+    CHECK(values.values.v[1].ask == 0 && span_eq(values.values.v[1].data, SPAN("seen")));
+    CHECK(values.values.v[2].ask == 2 && span_eq(values.values.v[2].data, SPAN(" seen")));
+    fields.part = SPAN("7");
+    CHECK(IPC_CALL(ROLE_SCAN, scan_fields, &fields, &values, &mem, &f) == 0 && values.values.n == 0);
+    fields.asks.n = 0;
+    CHECK(IPC_CALL(ROLE_SCAN, scan_fields, &fields, &values, &mem, &f) == 0 && values.values.n == 0);
+
+    struct msg_scan_read read = {.size = SIZE, .part = SPAN("1"), .form = 4, .skip = 6, .length = 100,
+                                 .file = memfd(F_SEAL_SHRINK | F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SEAL)};
+    struct msg_scan_read_r slice;
+    CHECK(IPC_CALL(ROLE_SCAN, scan_read, &read, &slice, &mem, &f) == 0 && slice.found && slice.end);
+    CHECK(span_eq(slice.data, SPAN("there\r\n")) && slice.size == 13);
+    read.form = 5;
+    CHECK(IPC_CALL(ROLE_SCAN, scan_read, &read, &slice, &mem, &f) == 0 && !slice.found);
+    read.form = 1;
+    read.at = read.skip = UINT64_MAX;
+    CHECK(IPC_CALL(ROLE_SCAN, scan_read, &read, &slice, &mem, &f) == 0 && slice.found && slice.end && slice.data.n == 0);
+    read.at = 0;
+    read.part = SPAN("2");
+    CHECK(IPC_CALL(ROLE_SCAN, scan_read, &read, &slice, &mem, &f) == 0 && !slice.found && slice.end);
+    close(read.file);
+    ipc_detach(ch);
+    arena_done(&mem);
+}
+
 static void calls(void)
 {
     struct fail f;
@@ -76,6 +125,14 @@ static void serves(void **state)
     assert_int_equal(ipc_testing_wait(&server), 0);
 }
 
+static void reads(void **state)
+{
+    server = ipc_testing_server(ROLE_SCAN, ROLE_FRONT_USER, scan_role.handlers, scan_role.n_handlers);
+    assert_true(server.fd >= 0);
+    assert_int_equal(ipc_testing_run(calls_of_readers), 0);
+    assert_int_equal(ipc_testing_wait(&server), 0);
+}
+
 static void prepares(void **state)
 {
     struct fail f;
@@ -86,6 +143,6 @@ static void prepares(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(serves), cmocka_unit_test(prepares)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(serves), cmocka_unit_test(reads), cmocka_unit_test(prepares)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

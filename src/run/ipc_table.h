@@ -47,12 +47,15 @@
     F(u64, eid) F(u64, mailbox) F(u64, uid) F(u64, modseq) F(u32, flags) F(i64, internal_ms) F(bytes, keywords)
 /* visible: 1 when a mailbox has it without \Deleted, that is, when JMAP sees it. */
 #define MSG_thread_email(F, L) F(u64, thread) F(u64, eid) F(i64, received_ms) F(u32, visible)
+#define MSG_scan_needle(F, L) F(u32, where) F(bytes, name) F(bytes, text)
+#define MSG_scan_ask(F, L) F(bytes, name) F(u32, form)
+#define MSG_scan_value(F, L) F(u32, ask) F(bytes, data)
 #define MSG_kv_row(F, L) F(bytes, key) F(bytes, value)
 
 #define RECORD_TABLE(R)                                                                                                \
     R(rcpt_target) R(tls_chain) R(domain_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
-    R(kv_row)
+    R(kv_row) R(scan_needle) R(scan_ask) R(scan_value)
 
 /* ---- auth ----------------------------------------------------------------------------------------------------- */
 
@@ -106,6 +109,22 @@
 #define MSG_summarize_r(F, L)                                                                                          \
     F(u32, flags) F(u32, hops) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope)                  \
     F(bytes, structure) F(bytes, preview) F(bytes, refs)
+/* Which needles occur in the message as its reader sees it, decoded and whatever their case (RFC 9051 6.4.4). where: enum
+ * match_where; name: of the field, for MATCH_HEADER; text: UTF-8. At most 64 needles of 4,096 bytes (src/format/match.h).
+ * found: bit i for needle i. The message as in summarize. */
+#define MSG_scan_match(F, L) F(u64, size) F(bytes, body) F(fd, file) L(scan_needle, needles)
+#define MSG_scan_match_r(F, L) F(u64, found)
+/* Fields of the message's header, or of the part's that `part` names as IMAP does ("2.1"; "": the message). form: enum
+ * read_form. One value per field of that name, in order; ask: which one of asks it answers. cut: 1 when not all fits. */
+#define MSG_scan_fields(F, L) F(u64, size) F(bytes, body) F(fd, file) F(bytes, part) L(scan_ask, asks)
+#define MSG_scan_fields_r(F, L) F(u32, cut) L(scan_value, values)
+/* A part's content in a form (enum part_form): `length` bytes (at most 131,072) behind the first `skip` ones, counted from
+ * `at`, which is 0 or what the reply before this one gave, so that slices in a row cost one walk. found 0: no such part.
+ * size: bytes that were walked over from `at` on; length 0: of all there are. end: 1 when nothing follows; else go on with
+ * at, skip of the reply. */
+#define MSG_scan_read(F, L)                                                                                            \
+    F(u64, size) F(bytes, body) F(fd, file) F(bytes, part) F(u32, form) F(u64, at) F(u64, skip) F(u32, length)
+#define MSG_scan_read_r(F, L) F(u32, found) F(u64, size) F(bytes, data) F(u32, end) F(u64, at) F(u64, skip)
 
 /* ---- store ---------------------------------------------------------------------------------------------------- */
 
@@ -263,6 +282,9 @@
     CALL(alias_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                         \
     CALL(alias_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                       \
     CALL(summarize, ROLE_SCAN, ROLES_FRONT | FROM_STORE, 0)                                                            \
+    CALL(scan_match, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                       \
+    CALL(scan_fields, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                      \
+    CALL(scan_read, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                        \
     POST(session_add, ROLE_STORE, FROM_AUTH)                                                                           \
     POST(session_end, ROLE_STORE, FROM_AUTH)                                                                           \
     POST(account_gone, ROLE_STORE, FROM_AUTH)                                                                          \
