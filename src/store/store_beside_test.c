@@ -90,6 +90,7 @@ static void threads(void **state)
     OK(DO(copy, 1, &cp, .op = op(), .from = 0, .to = box, .uids = UIDS(c, c)));
     OK(DO(expunge, 1, &x, .op = op(), .mailbox = box, .uids = ALL));
     assert_int_equal(thread_of(1, c), c);
+    verify_clean();
 }
 
 static void background_threads(void **state)
@@ -133,6 +134,7 @@ static void uploads(void **state)
     assert_string_equal(DO(blob_put, 1, &again, .op = op(), .body = SPAN("x"), .size = 1, .file = -1), "5.2.36");
     limit_value[LIMIT_UPLOADS] = most;
 
+    verify_clean();
     page.mono_offset_ms += (LIMIT(UPLOAD_S) + 10) * 1000;
     assert_string_equal(GET(blob_get, 1, &g, .blob = small), "5.2.0");
     struct msg_store_stats_r stats = {.blobs = 99};

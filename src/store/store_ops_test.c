@@ -480,6 +480,7 @@ static void anything(void **state)
     }
     members_in(boxes);
     assert_int_equal(recount(1), 0);
+    verify_clean();
     struct msg_account_gone gone = {.account = 1};
     assert_int_equal(store_testing_write(s, MSG_ID_account_gone, 1, &gone, NULL, NULL, &f), 0);
     struct msg_store_stats_r stats;

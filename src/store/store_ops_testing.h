@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "store/store_testing.h"
+#include "store/store_verify.h"
 
 static struct arena mem;
 static struct store *s;
@@ -105,6 +106,22 @@ static inline uint64_t recount(uint64_t account)
     struct msg_recount_r r;
     OK(DO(recount, 0, &r, .account = account));
     return r.wrong;
+}
+
+/* Everything there is, by its own checks. */
+static inline void verify_clean(void)
+{
+    const struct verify_finding *found;
+    struct store_verify *v = store_verify_of(s);
+    int rc;
+    while ((rc = store_verify_serving(s, v, &f)) == 1)
+        ;
+    size_t n = store_verify_findings(v, 0, &found);
+    for (size_t i = 0; i < n; i++)
+        print_error("found: %.*s\n", SPAN_ARGS(found[i].text));
+    store_verify_free(v);
+    assert_int_equal(rc, 0);
+    assert_int_equal(n, 0);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
