@@ -2,6 +2,8 @@
 #include "store/store_ops_testing.h"
 #include "store/store_thread.h"
 
+#include <errno.h>
+
 /* ---- quota ---- */
 
 static void quota(void **state)
@@ -103,6 +105,22 @@ static void background_threads(void **state)
     assert_int_equal(store_thread_behind(s), 0);
     reopen();
     assert_int_equal(store_thread_behind(s), 0);
+}
+
+/* What a commit that failed had found out is found out again. */
+static void threads_after_a_full_disk(void **state)
+{
+    store_testing_fault(FAULT_LINK, 0, 0, false); /* installs the shims */
+    reopen();
+    uint64_t a = APPEND(1, 0, SPAN("a"), .msgid = 1).eid, b = APPEND(1, 0, SPAN("b"), .msgid = 2, .refs = REFS(1)).eid;
+    struct msg_thread_get_r t;
+    struct msg_email_id id = {a};
+    store_testing_fault(FAULT_DB_WRITE, 1, ENOSPC, true);
+    assert_string_equal(GET(thread_get, 1, &t, .threads = {&id, 1}), "4.3.1");
+    store_testing_fault_none();
+    OK(GET(thread_get, 1, &t, .threads = {&id, 1}));
+    assert_true(t.emails.n == 2 && t.emails.v[1].eid == b);
+    assert_int_equal(store_testing_broken.kind, FAIL_NONE);
 }
 
 /* ---- uploads and values ---- */
@@ -219,7 +237,8 @@ static void tombstones_age(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(quota), T(threads), T(background_threads), T(uploads), T(values), T(tombstones_age),
+        T(quota),   T(threads), T(background_threads), T(threads_after_a_full_disk),
+        T(uploads), T(values),  T(tombstones_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
