@@ -22,4 +22,6 @@ const struct imap_folder *imap_folder_find(const struct imap_folders *all, struc
  * store's refusal. For SELECT, STATUS, COPY, APPEND... */
 WAITS int imap_folder_named(struct imap *s, struct span wire, const struct imap_folder **out, struct fail *f);
 
+const char *imap_folder_use(uint32_t role);  /* "\\Sent" (RFC 6154 2), or NULL */
+
 #endif

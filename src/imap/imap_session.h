@@ -4,6 +4,7 @@
 
 #include "imap/imap_grammar.h"
 #include "imap/imap_view.h"
+#include "run/feed.h"
 #include "run/session.h"
 
 enum imap_state { /* bits, so that a row can allow several (RFC 9051 3) */
@@ -39,7 +40,9 @@ struct imap {
     struct span text;       /* the command as far as it was read; lives in cmd */
     struct imap_literal literal; /* IMAP_STREAMS rows: announced at the end of the text and not read */
     uint64_t literal_left;  /* of one that is being read */
+    bool more;              /* the command goes on behind what was read: a literal of IMAP_STREAMS */
     struct imap_view view;  /* while SELECTED */
+    struct feed feed;       /* from the first SELECT on */
 };
 
 /* ---- rows ---- */
@@ -78,6 +81,11 @@ WAITS int imap_session_bad(struct imap *s, const char *why);    /* syntax; count
 WAITS int imap_session_fail(struct imap *s, const struct fail *f, bool target);
 WAITS int imap_session_untagged(struct imap *s, const char *fmt, ...) PRINTF_LIKE(2, 3); /* "* text CRLF" */
 
+/* One line that is no command (SASL, DONE), without its CRLF, at most `most` bytes; lives in s->cmd. 0, WAIT_*, or
+ * CONN_LINE_LONG. */
+WAITS int imap_session_line(struct imap *s, size_t most, struct span *line);
+void imap_session_deselect(struct imap *s);     /* leaves the selected mailbox, if any */
+
 static inline struct span imap_session_handle(const struct imap *s) { return span_of(s->handle, sizeof s->handle); }
 static inline bool imap_session_rev2(const struct imap *s) { return (s->enabled & IMAP_REV2) != 0; }
 static inline bool imap_session_utf8(const struct imap *s) { return (s->enabled & (IMAP_REV2 | IMAP_UTF8)) != 0; }
@@ -90,8 +98,13 @@ WAITS int imap_session_literal_accept(struct imap *s);
 WAITS int imap_session_literal_read(struct imap *s, struct span *piece);
 WAITS int imap_session_literal_rest(struct imap *s, struct span *text);
 
+/* For imap_input: reads tag and name, sets s->tag, s->by_uid and s->row (NULL: unknown); 0, or -1 with in->error. */
+int imap_session_begin(struct imap *s, struct span line, struct imap_lex *in);
+void imap_session_capabilities(const struct imap *s, struct str *out);  /* "CAPABILITY ..." */
+
 /* ---- the commands, by file ---- */
 
+bool imap_login_allowed(const struct imap *s);                      /* passwords may be sent here (SEC-13) */
 imap_command imap_login_login, imap_login_authenticate;             /* imap_login.c */
 imap_command imap_list_list, imap_list_lsub, imap_list_namespace;   /* imap_list.c */
 imap_command imap_folder_create, imap_folder_delete, imap_folder_rename, imap_folder_subscribe, imap_folder_unsubscribe;

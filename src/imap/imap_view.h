@@ -33,6 +33,7 @@ struct imap_view {
     struct span *sets;          /* keywords separated by a space; 0: none */
     uint32_t n_sets, cap_sets;
     struct map set_of, words;   /* set -> its number; single keyword -> not NULL */
+    uint32_t n_words;
     bool new_words;             /* a keyword that no FLAGS response told */
     bool saved_set;             /* "$" (RFC 9051 6.4.4.1) names something */
     struct imap_range *saved;   /* UIDs, malloc'd */
@@ -43,7 +44,7 @@ void imap_view_init(struct imap_view *v);
 void imap_view_done(struct imap_view *v);
 
 /* Loads a mailbox (windows of member_scan). 0 or -1 with *f; imap_view_done is due in both cases. */
-WAITS int imap_view_open(struct imap *s, uint64_t mailbox, struct fail *f);
+WAITS int imap_view_open(struct imap *s, const struct msg_mailbox_row *row, struct fail *f);
 /* Takes in what changed in the mailbox since; changes no number. 0 or -1 with *f. After a write of one's own this gives
  * the new flags and modseqs; `changed` is set on them as on those of others. */
 WAITS int imap_view_refresh(struct imap *s, struct fail *f);
@@ -63,6 +64,8 @@ int imap_view_resolve(struct imap_view *v, const struct imap_set *set, bool by_u
  * many, at most `most`. Begins at index *next (0 at first) and leaves the one to go on at there, UINT32_MAX: all done. */
 uint32_t imap_view_uids(const struct imap_view *v, const struct imap_range *idx, uint32_t n, struct msg_uid_range *out,
                         uint32_t most, uint32_t *next);
+/* "FLAGS (...)" with every keyword in use, and counts them as told. */
+WAITS int imap_view_tell_words(struct imap *s);
 /* "* n FETCH (FLAGS (...))", with UID when by_uid, and counts it as told. */
 WAITS int imap_view_tell_flags(struct imap *s, uint32_t index, bool uid);
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "roles/front_ip.h"
 #include "roles/front_tls.h"
+#include "run/feed.h"
 #include "run/loop.h"
 #include "run/shared.h"
 
@@ -134,6 +135,12 @@ void front_accepted(enum service_id id, int fd, const struct conn_addr *peer, co
 
 /* ---- begin and end ----------------------------------------------------------------------------------------------------- */
 
+static void new_peer(const struct ipc_peer *peer, struct ipc_chan *ch)
+{
+    front_tls_peer(peer);
+    feed_peer(peer);
+}
+
 int front_begin(const struct front_service *services, size_t n, struct fail *f)
 {
     list_init(&sessions);
@@ -141,6 +148,7 @@ int front_begin(const struct front_service *services, size_t n, struct fail *f)
         by_id[services[i].id] = &services[i];
         front_tls_add(services[i].id);
     }
+    role_on_peer(new_peer);
     return front_tls_begin(f);
 }
 

@@ -67,7 +67,7 @@ static WAITS void keep_loaded(void *arg)
     }
 }
 
-static void new_peer(const struct ipc_peer *peer, struct ipc_chan *ch)
+void front_tls_peer(const struct ipc_peer *peer)
 {
     if (peer->kind != ROLE_AUTH)
         return;
@@ -84,7 +84,6 @@ void front_tls_add(enum service_id id)
 
 int front_tls_begin(struct fail *f)
 {
-    role_on_peer(new_peer);
     loader = coro_start(keep_loaded, NULL);
     return loader != NULL ? 0 : fail_temp(f, "4.3.0", "no memory for a stack");
 }

@@ -1,11 +1,19 @@
 /* front-user: what people's programs connect to. */
+#include "imap/imap_session.h"
 #include "pop3/pop3_session.h"
 #include "roles/front.h"
 #include "roles/roles.h"
+#include "run/feed.h"
 
 static const struct front_service services[] = {
     {SERVICE_pop3, pop3_session_run, "-ERR [SYS/TEMP] Too many connections, try again later\r\n"},
     {SERVICE_pop3s, pop3_session_run, "-ERR [SYS/TEMP] Too many connections, try again later\r\n"},
+    {SERVICE_imap, imap_session_run, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n"},
+    {SERVICE_imaps, imap_session_run, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n"},
+};
+
+static const struct ipc_handler handlers[] = {
+    {.id = MSG_ID_changed, .post = feed_changed},
 };
 
 static int begin(struct fail *f)
@@ -18,4 +26,6 @@ const struct role_def front_user_role = {
     .begin = begin,
     .accepted = front_accepted,
     .stop = front_stop,
+    .handlers = handlers,
+    .n_handlers = COUNT_OF(handlers),
 };

@@ -19,7 +19,9 @@
     X(server, cleartext_loopback, BOOL, "no", 0, 1, "allow logins without TLS where both ends are loopback; for demos") \
     X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", 0, 16, "mail from other servers")                                     \
     X(listen, pop3, ADDRS, "0.0.0.0:110 [::]:110", 0, 16, "POP3, STARTTLS by STLS")                                    \
-    X(listen, pop3s, ADDRS, "0.0.0.0:995 [::]:995", 0, 16, "POP3 in TLS")
+    X(listen, pop3s, ADDRS, "0.0.0.0:995 [::]:995", 0, 16, "POP3 in TLS")                                        \
+    X(listen, imap, ADDRS, "0.0.0.0:143 [::]:143", 0, 16, "IMAP, STARTTLS")                                            \
+    X(listen, imaps, ADDRS, "0.0.0.0:993 [::]:993", 0, 16, "IMAP in TLS")
 
 enum config_id {
 #define X(section, name, type, def, least, most, help) CONFIG_##section##_##name,

@@ -28,6 +28,9 @@ void conn_limit(struct conn *c, int64_t wait_ms);     /* each later wait takes a
 struct span conn_input(const struct conn *c);         /* what was read and not consumed; borrowed until the next call */
 void conn_consume(struct conn *c, size_t n);          /* n <= conn_input().n */
 WAITS int conn_fill(struct conn *c);                  /* reads some more; at most 16 KiB are held, a full buffer gives WAIT_CLOSED */
+/* Sleeps until there is input (*input, conn_input has it) or somebody wakes this coroutine (not *input: look why). Sends
+ * nothing: call conn_flush first and look at your condition between, for a wake that comes during a flush is not kept. */
+WAITS int conn_wait(struct conn *c, bool *input);
 /* The next line up to and with its LF, at most max (<= 16 KiB) bytes long; consumed by the next call. WAIT_*, or
  * CONN_LINE_LONG: then the first max bytes were dropped, call conn_drop_line to skip the rest. */
 WAITS int conn_line(struct conn *c, size_t max, struct span *line);

@@ -84,6 +84,33 @@ WAITS int conn_fill(struct conn *c)
     return fill(c, conn_io_deadline(c));
 }
 
+WAITS int conn_wait(struct conn *c, bool *input)
+{
+    int64_t deadline = conn_io_deadline(c);
+    conn_input_drop_line(c);
+    *input = c->in_at < c->in_end;
+    while (!*input) {
+        bool tried = !c->dead && !c->eof && conn_io_readable(c);
+        ssize_t n = tried ? read_some(c) : 0;
+        if (c->dead || c->eof)
+            return WAIT_CLOSED;
+        *input = n > 0;
+        if (n > 0)
+            break;
+        conn_io_buf_give(&c->in);
+        c->want = tried ? c->want : LOOP_READ;
+        if (c->ready & c->want)
+            continue;
+        c->streak = 0;
+        c->waiter = coro_self();
+        int r = coro_wait(deadline);
+        c->waiter = NULL;
+        if (r != WAIT_OK || !(c->ready & c->want)) /* woken by somebody else */
+            return r;
+    }
+    return WAIT_OK;
+}
+
 WAITS int conn_line(struct conn *c, size_t max, struct span *line)
 {
     assert(max > 0 && max <= CONN_BUF);

@@ -9,7 +9,9 @@
 #define SERVICE_TABLE(X)                                                                                               \
     X(smtp, ROLE_FRONT_MX, false, "")                                                                                  \
     X(pop3, ROLE_FRONT_USER, false, "\x04pop3")                                                                        \
-    X(pop3s, ROLE_FRONT_USER, true, "\x04pop3")
+    X(pop3s, ROLE_FRONT_USER, true, "\x04pop3")                                                                       \
+    X(imap, ROLE_FRONT_USER, false, "\x04imap")                                                                       \
+    X(imaps, ROLE_FRONT_USER, true, "\x04imap")
 
 enum service_id {
 #define X(name, role, tls, alpn) SERVICE_##name,

@@ -3,13 +3,14 @@
 A script is read line by line; `#` begins a comment line. NAME is a connection, chosen freely (A, B, client).
 
     option section.name = value      before anything else: the script gets a server of its own with this setting
-    connect NAME SERVICE [ipv6]      smtp, pop3, pop3s (TLS at once for pop3s)
+    connect NAME SERVICE [ipv6]      smtp, pop3, pop3s, imap, imaps (TLS at once for pop3s and imaps)
     NAME> text                       sends text and CRLF; \\r \\n \\0 \\\\ \\xNN are escapes
     NAME>> text                      the same without CRLF
     NAME repeat N text               sends text (with escapes, no CRLF added) N times, in large pieces
     NAME< pattern                    the next line must match; * and ? as in file names, the rest literally
     NAME<< CODE [pattern]            a whole SMTP reply (250-...250 ...), every line with CODE; one line must match
     NAME<. pattern                   a POP3 multi-line answer up to "."; its first line must match
+    NAME<* TAG [pattern]             IMAP answers up to the tagged one, whose text must match
     NAME: pattern                    some line of the last reply matches
     NAME! pattern                    no line of the last reply matches
     NAME eof                         the server closes now (what it still says must be nothing)
@@ -60,7 +61,7 @@ class Peer:
         self.sock = socket.create_connection((host, server.port[service]), TIMEOUT)
         self.buffer = b""
         self.reply = []
-        if service == "pop3s":
+        if service in ("pop3s", "imaps"):
             self.starttls()
 
     def starttls(self):
@@ -120,7 +121,7 @@ class Talk:
             time.sleep(float(rest))
         elif word == "log":
             self.expect_log(rest)
-        elif m := re.match(r"(\w+?)(>>|>|<<|<\.|<|:|!)(?: (.*))?$", line):
+        elif m := re.match(r"(\w+?)(>>|>|<<|<\.|<\*|<|:|!)(?: (.*))?$", line):
             self.dialogue(self.peer(m[1]), m[2], m[3] or "")
         else:
             verb, _, rest = rest.partition(" ")
@@ -152,6 +153,8 @@ class Talk:
             self.smtp_reply(peer, text)
         elif op == "<.":
             self.pop3_lines(peer, text)
+        elif op == "<*":
+            self.imap_lines(peer, text)
         elif (op == ":") != any(matches(line, text) for line in peer.reply):
             raise TalkError("the last reply was:\n    " + "\n    ".join(peer.reply))
 
@@ -179,6 +182,17 @@ class Talk:
             if line is None:
                 raise TalkError("closed inside a multi-line answer")
             peer.reply.append(line[1:] if line.startswith(".") else line)
+
+    def imap_lines(self, peer, text):
+        tag, _, pattern = text.partition(" ")
+        peer.reply = []
+        while not (line := peer.line() or "").startswith(tag + " "):
+            if not line:
+                raise TalkError("no answer; there came:\n    " + "\n    ".join(peer.reply))
+            peer.reply.append(line)
+        peer.reply.append(line)
+        if pattern and not matches(line, tag + " " + pattern):
+            raise TalkError("got:\n    " + "\n    ".join(peer.reply))
 
     def action(self, peer, verb, rest):
         if verb == "eof":
