@@ -214,7 +214,7 @@ bool imap_name_read(struct span wire, bool utf8, struct arena *mem, struct span 
         return false;
     if (path->n > 1 && path->p[path->n - 1] == '/') /* RFC 9051 6.3.4: only says that children will follow */
         path->n--;
-    if (!levels_fine(*path))
+    if (path->n == 0 || !levels_fine(*path))
         return false;
     /* RFC 9051 5.1: INBOX in any case; as a parent as well, for there is no other one beside it */
     if (span_starts_nocase(*path, SPAN("INBOX")) && (path->n == 5 || path->p[5] == '/')) {
