@@ -73,7 +73,7 @@ static void read_start(struct ipc_req *req, uint64_t account, int (*run)(struct 
 
 static int run_mailbox_list(struct read *r)
 {
-    return store_mailbox_list(store, r->account, r->out, r->req->mem, &r->fail);
+    return store_mailbox_page(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
 }
 
 static int run_member_scan(struct read *r)

@@ -150,8 +150,9 @@
 #define MSG_spool_lend_r(F, L) F(fd, file) F(u64, size) /* read-only */
 #define MSG_spool_drop(F, L) F(bytes, op)
 
-#define MSG_mailbox_list(F, L) F(bytes, handle)
-#define MSG_mailbox_list_r(F, L) L(mailbox_row, mailboxes)
+/* In order of number, which has the INBOX first; more = 1: there are others, ask again with `after` the last one told. */
+#define MSG_mailbox_list(F, L) F(bytes, handle) F(u64, after)
+#define MSG_mailbox_list_r(F, L) F(u32, more) L(mailbox_row, mailboxes)
 /* Exclusive use of a mailbox by a POP3 session (RFC 1939 4); ends with the session. Fails TEMP when another has it. */
 #define MSG_mailbox_lock(F, L) F(bytes, handle) F(u64, mailbox)
 #define MSG_mailbox_lock_r(F, L)

@@ -54,8 +54,8 @@ struct store_write {
 };
 
 /* flags_set, expunge, mailbox_remove and the renaming of INBOX work in steps of some thousand messages, each a commit of
- * its own between those of others; `done` comes after the last. Stopped in between they have done a part, and the same op
- * again does the rest. Everything else is one commit. */
+ * its own between those of others; `done` comes after the last. Refused or stopped in between (the disk is full, the
+ * process ends) they have done a part, and the same op again does the rest. Everything else is one commit. */
 
 void store_submit(struct store *s, struct store_write *w);  /* any thread */
 
@@ -74,6 +74,8 @@ void store_spool_drop(struct store *s, struct span op);
 /* ---- reads: on a thread of the pool, a snapshot each, never across two calls ---------------------------------------- */
 
 int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_list_r *out, struct arena *mem, struct fail *f);
+int store_mailbox_page(struct store *s, uint64_t account, const struct msg_mailbox_list *in, struct msg_mailbox_list_r *out,
+                       struct arena *mem, struct fail *f); /* what of it fits a frame */
 int store_member_scan(struct store *s, uint64_t account, const struct msg_member_scan *in, struct msg_member_scan_r *out,
                       struct arena *mem, struct fail *f);
 int store_email_read(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,

@@ -91,7 +91,7 @@ int store_email_read(struct store *s, uint64_t account, const struct msg_email_r
 
 /* ---- emails by id ---- */
 
-enum { REPLY_BYTES = 150 * 1024, ASKED_MOST = 1000 };
+enum { REPLY_BYTES = 150 * 1024, MEMBERS_BYTES = 100 * 1024, ASKED_MOST = 1000 };
 
 struct gathered {
     VEC(struct msg_email_row) emails;
@@ -99,11 +99,13 @@ struct gathered {
     size_t bytes;
 };
 
+/* In so many places that they do not fit one frame: it is told with as many as do. */
 static int add_members(struct db *db, uint64_t eid, struct gathered *g, struct arena *mem)
 {
     enum db_id id = DB_MEMBER_ALL_OF_EMAIL;
+    size_t most = g->bytes + MEMBERS_BYTES;
     int rc = DB_FIRST(db, id, DB_I(eid));
-    for (; rc == 1; rc = db_next(db, id)) {
+    for (; rc == 1 && g->bytes < most; rc = db_next(db, id)) {
         struct msg_email_member m = {
             .eid = eid,
             .mailbox = (uint64_t)db_i64(db, id, 7),
@@ -116,7 +118,8 @@ static int add_members(struct db *db, uint64_t eid, struct gathered *g, struct a
         *VEC_PUSH(&g->members) = m;
         g->bytes += 52 + m.keywords.n;
     }
-    return rc;
+    db_end(db, id);
+    return MIN_OF(rc, 0);
 }
 
 static int thread_of(struct db *db, uint64_t eid, uint64_t *thread)

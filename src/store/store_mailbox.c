@@ -1,6 +1,8 @@
 /* store_mailbox: the mailboxes of an account. */
 #include "store/store_impl.h"
 
+enum { REPLY_BYTES = 150 * 1024 }; /* stays below a frame */
+
 int store_mailbox_make_inbox(struct store *s, struct store_op *op)
 {
     struct store_account *a = store_account_get(s, op->account, true);
@@ -34,6 +36,7 @@ static int list(struct store *s, uint64_t account, struct msg_mailbox_list_r *ou
     if (rc != 0)
         db_fail(db, f);
     store_reader_done(s, db);
+    out->more = 0;
     out->mailboxes.n = (uint32_t)rows.n;
     out->mailboxes.v = arena_alloc(mem, (rows.n + 1) * sizeof *rows.v);
     if (rows.n > 0)
@@ -56,4 +59,22 @@ int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_lis
             *f = w.fail;
     }
     return rc == 0 ? list(s, account, out, mem, f) : rc;
+}
+
+int store_mailbox_page(struct store *s, uint64_t account, const struct msg_mailbox_list *in,
+                       struct msg_mailbox_list_r *out, struct arena *mem, struct fail *f)
+{
+    size_t bytes = 0;
+    uint32_t n = 0;
+    if (store_mailbox_list(s, account, out, mem, f) != 0)
+        return -1;
+    while (out->mailboxes.n > 0 && out->mailboxes.v[0].mailbox <= in->after) {
+        out->mailboxes.v++;
+        out->mailboxes.n--;
+    }
+    for (; n < out->mailboxes.n && bytes < REPLY_BYTES; n++)
+        bytes += 112 + out->mailboxes.v[n].name.n;
+    out->more = n < out->mailboxes.n;
+    out->mailboxes.n = n;
+    return 0;
 }

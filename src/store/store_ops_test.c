@@ -57,6 +57,56 @@ static void mailboxes(void **state)
     assert_int_equal(recount(1), 0);
 }
 
+/* As many as fit a frame at a time. */
+static void listing_many(void **state)
+{
+    enum { MANY = 900 };
+    struct msg_mailbox_list_r r;
+    uint64_t after = 0;
+    unsigned n = 0, pages = 0;
+    for (int i = 0; i < MANY; i++)
+        make(1, 0, arena_printf(&mem, "%0250d", i));
+    do {
+        f = (struct fail){0};
+        assert_int_equal(store_mailbox_page(s, 1, &(struct msg_mailbox_list){.after = after}, &r, &mem, &f), 0);
+        struct str frame;
+        str_init(&frame, &mem);
+        ipc_encode(&frame, MSG_ID_mailbox_list, true, &r);
+        assert_in_range(frame.n, 100, IPC_FRAME_MAX - 100);
+        for (uint32_t i = 0; i < r.mailboxes.n; i++, n++) {
+            assert_true(r.mailboxes.v[i].mailbox > after && (r.mailboxes.v[i].role == MAILBOX_INBOX) == (n == 0));
+            after = r.mailboxes.v[i].mailbox;
+        }
+        pages++;
+    } while (r.more != 0);
+    assert_true(n == MANY + 1 && pages > 1);
+}
+
+/* An email in many places, each with all the keywords there may be: the reply still fits. */
+static void email_in_many_places(void **state)
+{
+    struct str words, frame;
+    struct msg_email_get_r g;
+    struct msg_copy_r c;
+    str_init(&words, &mem);
+    for (int i = 0; i < 100; i++)
+        str_addf(&words, "%0100d ", i);
+    uint64_t eid = APPEND(1, 0, SPAN("x"), .keywords = str_span(&words)).eid, inbox = row_of(1, 0).mailbox;
+    for (int i = 0; i < 5; i++)
+        OK(DO(copy, 1, &c, .op = op(), .from = inbox, .to = inbox, .uids = ALL));
+    struct msg_email_id ids[2] = {{eid}, {eid}};
+    OK(GET(email_get, 1, &g, .ids = {ids, 2}));
+    assert_true(g.done == 1 && g.emails.n == 1 && g.members.n >= 10 && g.members.n < 32);
+    str_init(&frame, &mem);
+    ipc_encode(&frame, MSG_ID_email_get, true, &g);
+    assert_true(frame.n < IPC_FRAME_MAX - 100);
+    struct msg_changes_r ch;
+    OK(GET(changes, 1, &ch, .since = 0));
+    str_clear(&frame);
+    ipc_encode(&frame, MSG_ID_changes, true, &ch);
+    assert_true(frame.n < IPC_FRAME_MAX - 100 && ch.more == 1);
+}
+
 static void names_and_rules(void **state)
 {
     static char longest[1001];
@@ -517,6 +567,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(mailboxes),
         T(names_and_rules),
+        T(listing_many),
+        T(email_in_many_places),
         T(renaming_inbox),
         T(appending),
         T(copying_and_moving),
