@@ -5,14 +5,14 @@
 #include "run/config.h"
 #include "run/shared.h"
 #include "smtp/smtp_data.h"
-#include "smtp/smtp_in_scan.h"
+#include "run/scanner.h"
 #include "smtp/smtp_in_session.h"
 
 enum { SWALLOW_S = 300 }; /* for the rest of a message that is refused already */
 
 struct incoming {
     struct smtp_data reader;
-    struct smtp_body body;
+    struct body body;
     uint64_t taken;           /* of the client's own bytes */
     struct fail fail;         /* why the rest is only swallowed; FAIL_NONE while all is well */
     int64_t swallow_until_ms;
@@ -35,7 +35,7 @@ static WAITS int add_received(struct smtp_in *s, struct incoming *in)
         .time_s = clock_now_s(),
     };
     received_write(&field, &r);
-    return smtp_body_add(&in->body, str_span(&field), &in->fail);
+    return body_add(&in->body, str_span(&field), &in->fail);
 }
 
 static WAITS void take(struct incoming *in, struct span bytes)
@@ -45,9 +45,9 @@ static WAITS void take(struct incoming *in, struct span bytes)
         return;
     if (in->taken > (uint64_t)LIMIT(MESSAGE_BYTES)) /* RFC 1870 6.3 */
         fail_perm(&in->fail, "5.3.4", "The limit is %lld bytes", (long long)LIMIT(MESSAGE_BYTES));
-    else if (smtp_body_add(&in->body, bytes, &in->fail) == 0)
+    else if (body_add(&in->body, bytes, &in->fail) == 0)
         return;
-    smtp_body_drop(&in->body);
+    body_drop(&in->body);
     in->swallow_until_ms = clock_mono_ms() + SWALLOW_S * 1000;
 }
 
@@ -78,8 +78,8 @@ static WAITS int receive(struct smtp_in *s, struct incoming *in)
 
 static WAITS int summarize_it(struct smtp_in *s, struct incoming *in, struct msg_summarize_r *sum, struct fail *f)
 {
-    struct msg_summarize ask = {.size = in->body.size, .body = smtp_body_bytes(&in->body), .file = in->body.fd};
-    if (smtp_in_scan_summarize(&ask, sum, span_z(s->tx.trace), &s->tx.mem, f) < 0)
+    struct msg_summarize ask = {.size = in->body.size, .body = body_bytes(&in->body), .file = in->body.fd};
+    if (scanner_summarize(&ask, sum, span_z(s->tx.trace), &s->tx.mem, f) < 0)
         return -1;
     /* RFC 5321 6.3; one of them is ours */
     if (sum->hops > 0 && sum->hops - 1 > LIMIT(HOPS))
@@ -90,13 +90,13 @@ static WAITS int summarize_it(struct smtp_in *s, struct incoming *in, struct msg
 static WAITS int store_it(struct smtp_in *s, struct incoming *in, const struct msg_summarize_r *sum, struct fail *f)
 {
     struct smtp_in_tx *tx = &s->tx;
-    bool spool = in->body.place == SMTP_BODY_SPOOL;
+    bool spool = in->body.place == BODY_SPOOL;
     struct msg_ingest_r out;
     struct msg_ingest ask = {
         .op = span_of(tx->op.b, sizeof tx->op.b),
         .sender = tx->sender,
         .size = in->body.size,
-        .body = smtp_body_bytes(&in->body),
+        .body = body_bytes(&in->body),
         .file = spool ? -1 : in->body.fd,
         .spool = spool,
         .received_ms = clock_now_ms(),
@@ -117,7 +117,7 @@ static WAITS int store_it(struct smtp_in *s, struct incoming *in, const struct m
 static WAITS int deliver(struct smtp_in *s, struct incoming *in, struct fail *f)
 {
     struct msg_summarize_r sum;
-    if (smtp_body_finish(&in->body, &s->tx.mem, f) < 0 || summarize_it(s, in, &sum, f) < 0)
+    if (body_finish(&in->body, &s->tx.mem, f) < 0 || summarize_it(s, in, &sum, f) < 0)
         return -1;
     return store_it(s, in, &sum, f);
 }
@@ -153,16 +153,16 @@ static WAITS int conclude(struct smtp_in *s, struct incoming *in)
 WAITS int smtp_in_data_run(struct smtp_in *s, struct span args)
 {
     struct incoming in = {0};
-    if (!smtp_body_room())
+    if (!body_room())
         return smtp_in_session_reply(s, 452, "4.3.1", "Too much mail at once, try again soon");
-    smtp_body_init(&in.body, &s->tx.op);
+    body_init(&in.body, &s->tx.op);
     int r = add_received(s, &in) < 0 ? smtp_in_session_fail(s, &in.fail)
                                      : smtp_in_session_reply(s, 354, "", "End with a line that is a dot");
     if (r == 0 && s->code == 354)
         r = receive(s, &in);
     if (r == 0 && s->code == 354)
         r = conclude(s, &in);
-    smtp_body_drop(&in.body);
+    body_drop(&in.body);
     smtp_in_session_reset(s); /* RFC 5321 4.1.1.4: whatever came of it, the buffers are empty */
     return r;
 }

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/vec.h"
 #include "run/session.h"
-#include "smtp/smtp_body.h"
+#include "run/body.h"
 #include "smtp/smtp_grammar.h"
 
 enum smtp_in_state { /* bits, so that a row can allow several */

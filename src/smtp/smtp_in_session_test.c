@@ -164,7 +164,7 @@ static WAITS void sizes(void)
     limit_value[LIMIT_MEMFD_BUDGET] = 70000; /* no room for a memfd: straight to the spool */
     CHECK(big(200000, true, "250"));
     limit_value[LIMIT_MEMFD_BUDGET] = limit_table[LIMIT_MEMFD_BUDGET].def;
-    CHECK(smtp_body_room());
+    CHECK(body_room());
 }
 
 static WAITS bool says(struct span input, const char *codes)

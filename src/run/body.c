@@ -1,6 +1,6 @@
 /* Where a message's bytes wait while they come in. Nothing is allocated by what a client claims: the buffer grows in
  * steps by what has come (SEC-07). */
-#include "smtp/smtp_body.h"
+#include "run/body.h"
 
 #include "base/limits.h"
 
@@ -12,38 +12,38 @@ enum { FIRST_STEP = 8192 };
 
 static uint64_t held; /* bytes of all bodies of this front */
 
-static void charge(struct smtp_body *b, uint64_t n)
+static void charge(struct body *b, uint64_t n)
 {
     b->charged += n;
     held += n;
 }
 
-static void discharge(struct smtp_body *b, uint64_t n)
+static void discharge(struct body *b, uint64_t n)
 {
     assert(n <= b->charged && n <= held);
     b->charged -= n;
     held -= n;
 }
 
-bool smtp_body_room(void)
+bool body_room(void)
 {
     return held + (uint64_t)LIMIT(BODY_INLINE) <= (uint64_t)LIMIT(MEMFD_BUDGET);
 }
 
-void smtp_body_init(struct smtp_body *b, const struct op_id *op)
+void body_init(struct body *b, const struct op_id *op)
 {
-    *b = (struct smtp_body){.fd = -1, .op = *op};
+    *b = (struct body){.fd = -1, .op = *op};
 }
 
 /* ---- spool ------------------------------------------------------------------------------------------------------------ */
 
-static WAITS int land_one(struct smtp_body *b, struct fail *f)
+static WAITS int land_one(struct body *b, struct fail *f)
 {
     struct msg_spool_write_r out;
     struct arena mem;
     struct ipc_pending *p = b->flying[b->first];
     b->flying[b->first] = NULL;
-    b->first = (b->first + 1) % SMTP_BODY_FLYING;
+    b->first = (b->first + 1) % BODY_FLYING;
     b->n_flying--;
     arena_init(&mem);
     int r = ipc_finish(p, &out, &mem, 0, f);
@@ -51,17 +51,17 @@ static WAITS int land_one(struct smtp_body *b, struct fail *f)
     return r;
 }
 
-static WAITS int spool(struct smtp_body *b, struct span data, struct fail *f)
+static WAITS int spool(struct body *b, struct span data, struct fail *f)
 {
     if (data.n == 0)
         return 0;
-    if (b->n_flying == SMTP_BODY_FLYING && land_one(b, f) < 0)
+    if (b->n_flying == BODY_FLYING && land_one(b, f) < 0)
         return -1;
     struct msg_spool_write in = {.op = span_of(b->op.b, sizeof b->op.b), .offset = b->passed, .data = data};
     struct ipc_pending *p = ipc_begin(ROLE_STORE, MSG_ID_spool_write, &in, f);
     if (p == NULL)
         return -1;
-    b->flying[(b->first + b->n_flying++) % SMTP_BODY_FLYING] = p;
+    b->flying[(b->first + b->n_flying++) % BODY_FLYING] = p;
     b->passed += data.n;
     return 0;
 }
@@ -81,13 +81,13 @@ static int write_all(int fd, struct span s)
     return 0;
 }
 
-static int to_memfd(struct smtp_body *b, struct fail *f)
+static int to_memfd(struct body *b, struct fail *f)
 {
     if (b->fd < 0) {
         b->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (b->fd < 0)
             return fail_errno(f, "memfd", errno);
-        b->place = SMTP_BODY_MEMFD;
+        b->place = BODY_MEMFD;
     }
     charge(b, b->n);
     if (write_all(b->fd, span_of(b->buf, b->n)) < 0)
@@ -98,12 +98,12 @@ static int to_memfd(struct smtp_body *b, struct fail *f)
 }
 
 /* From memory or memfd on to store. The tail in buf is put aside: the memfd's bytes come before it. */
-static WAITS int start_spool(struct smtp_body *b, struct fail *f)
+static WAITS int start_spool(struct body *b, struct fail *f)
 {
     uint64_t written = b->passed;
     char *piece = written > 0 ? base_realloc(NULL, b->cap) : NULL;
     int r = 0, fd = b->fd;
-    b->place = SMTP_BODY_SPOOL;
+    b->place = BODY_SPOOL;
     b->passed = 0;
     while (r == 0 && b->passed < written) {
         ssize_t n = pread(fd, piece, b->cap, (off_t)b->passed);
@@ -119,11 +119,11 @@ static WAITS int start_spool(struct smtp_body *b, struct fail *f)
 }
 
 /* The buffer is full at its largest, or holds the tail: passes it on. */
-static WAITS int pass_on(struct smtp_body *b, struct fail *f)
+static WAITS int pass_on(struct body *b, struct fail *f)
 {
     uint64_t budget = (uint64_t)LIMIT(MEMFD_BUDGET);
     bool fits = b->passed + b->n <= (uint64_t)LIMIT(BODY_MEMFD) && held + b->n <= budget;
-    if (b->place != SMTP_BODY_SPOOL) {
+    if (b->place != BODY_SPOOL) {
         if (fits)
             return to_memfd(b, f);
         if (start_spool(b, f) < 0)
@@ -135,7 +135,7 @@ static WAITS int pass_on(struct smtp_body *b, struct fail *f)
     return 0;
 }
 
-static WAITS int make_room(struct smtp_body *b, struct fail *f)
+static WAITS int make_room(struct body *b, struct fail *f)
 {
     size_t most = (size_t)LIMIT(BODY_INLINE);
     if (b->cap >= most)
@@ -147,7 +147,7 @@ static WAITS int make_room(struct smtp_body *b, struct fail *f)
     return 0;
 }
 
-WAITS int smtp_body_add(struct smtp_body *b, struct span s, struct fail *f)
+WAITS int body_add(struct body *b, struct span s, struct fail *f)
 {
     while (s.n > 0) {
         if (b->n == b->cap && make_room(b, f) < 0)
@@ -162,20 +162,20 @@ WAITS int smtp_body_add(struct smtp_body *b, struct span s, struct fail *f)
 }
 
 /* Nobody may change under scan's or store's eyes what they have checked. */
-static int seal(struct smtp_body *b, struct fail *f)
+static int seal(struct body *b, struct fail *f)
 {
     if (fcntl(b->fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return fail_errno(f, "seal", errno);
     return 0;
 }
 
-WAITS int smtp_body_finish(struct smtp_body *b, struct arena *mem, struct fail *f)
+WAITS int body_finish(struct body *b, struct arena *mem, struct fail *f)
 {
-    if (b->place == SMTP_BODY_MEMORY)
+    if (b->place == BODY_MEMORY)
         return 0;
     if (pass_on(b, f) < 0) /* the tail; it may be what makes the memfd too big */
         return -1;
-    if (b->place == SMTP_BODY_MEMFD)
+    if (b->place == BODY_MEMFD)
         return seal(b, f);
     while (b->n_flying > 0)
         if (land_one(b, f) < 0)
@@ -190,12 +190,12 @@ WAITS int smtp_body_finish(struct smtp_body *b, struct arena *mem, struct fail *
     return 0;
 }
 
-void smtp_body_drop(struct smtp_body *b)
+void body_drop(struct body *b)
 {
-    for (unsigned i = 0; i < SMTP_BODY_FLYING; i++)
+    for (unsigned i = 0; i < BODY_FLYING; i++)
         if (b->flying[i] != NULL)
             ipc_forget(b->flying[i]);
-    if (b->place == SMTP_BODY_SPOOL) {
+    if (b->place == BODY_SPOOL) {
         struct msg_spool_drop in = {.op = span_of(b->op.b, sizeof b->op.b)};
         ipc_post_to(ROLE_STORE, MSG_ID_spool_drop, &in);
     }
@@ -204,5 +204,5 @@ void smtp_body_drop(struct smtp_body *b)
     free(b->buf);
     discharge(b, b->charged);
     struct op_id op = b->op;
-    smtp_body_init(b, &op);
+    body_init(b, &op);
 }

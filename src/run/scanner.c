@@ -1,6 +1,6 @@
 /* A gate in front of scan: many messages at a time, or one alone. When scan dies, everything that was in it is suspect;
  * alone, only the guilty one brings it down a second time, and that one is refused (SEC-25). */
-#include "smtp/smtp_in_scan.h"
+#include "run/scanner.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -53,7 +53,7 @@ static WAITS int attempt(bool alone, struct msg_summarize *in, struct msg_summar
     return r;
 }
 
-WAITS int smtp_in_scan_summarize(struct msg_summarize *in, struct msg_summarize_r *out, struct span trace,
+WAITS int scanner_summarize(struct msg_summarize *in, struct msg_summarize_r *out, struct span trace,
                                  struct arena *mem, struct fail *f)
 {
     bool broken;
@@ -61,10 +61,10 @@ WAITS int smtp_in_scan_summarize(struct msg_summarize *in, struct msg_summarize_
         return 0;
     if (!broken)
         return fail_temp(f, "4.3.0", "Messages cannot be read now");
-    LOG(LOG_WARN, "smtp.suspect", L_ID(trace), L_INT("size", (int64_t)in->size));
+    LOG(LOG_WARN, "scan.suspect", L_ID(trace), L_INT("size", (int64_t)in->size));
     if (attempt(true, in, out, mem, f, &broken) == 0)
         return 0;
     if (broken)
-        LOG(LOG_ERROR, "smtp.poison", L_ID(trace), L_INT("size", (int64_t)in->size));
+        LOG(LOG_ERROR, "scan.poison", L_ID(trace), L_INT("size", (int64_t)in->size));
     return fail_temp(f, "4.3.0", broken ? "The message cannot be read" : "Messages cannot be read now");
 }
