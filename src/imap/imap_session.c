@@ -17,8 +17,17 @@ PRINTF_LIKE(3, 0)
 static WAITS int tagged(struct imap *s, const char *status, const char *fmt, va_list ap)
 {
     char text[600];
-    vsnprintf(text, sizeof text, fmt, ap);
-    return conn_printf(s->c, "%s %s %s\r\n", s->tag, status, text);
+    va_list again;
+    va_copy(again, ap);
+    size_t n = (size_t)vsnprintf(text, sizeof text, fmt, ap);
+    char *p = n < sizeof text ? text : arena_alloc(&s->cmd, n + 1); /* COPYUID of many messages */
+    if (p != text)
+        vsnprintf(p, n + 1, fmt, again);
+    va_end(again);
+    int r = conn_printf(s->c, "%s %s ", s->tag, status);
+    if (r == 0)
+        r = conn_write(s->c, span_of(p, n));
+    return r != 0 ? r : conn_writez(s->c, "\r\n");
 }
 
 /* What is new in the mailbox, before the answer that ends a command. */
@@ -273,7 +282,7 @@ static const char *refusal(const struct imap *s, const struct imap_lex *in)
         return s->state == IMAP_NOT_AUTHENTICATED            ? "Log in first"
                : (s->row->states & IMAP_NOT_AUTHENTICATED) ? "You are logged in already"
                                                            : "Select a mailbox first";
-    if ((s->row->flags & IMAP_ROW_BARE) && in->at.n > 0)
+    if ((s->row->flags & IMAP_ROW_BARE) && !s->by_uid && in->at.n > 0)
         return "That takes no argument";
     return NULL;
 }
@@ -288,7 +297,7 @@ static WAITS int run_command(struct imap *s)
         return imap_session_bad(s, why);
     if ((s->row->flags & IMAP_ROW_WRITES) && s->view.readonly && s->state == IMAP_SELECTED)
         return imap_session_no(s, "[READ-ONLY] The mailbox was opened for reading");
-    if (!(s->row->flags & IMAP_ROW_BARE) && !imap_grammar_sp(&in))
+    if ((s->by_uid || !(s->row->flags & IMAP_ROW_BARE)) && !imap_grammar_sp(&in))
         return imap_session_bad(s, in.error);
     return s->row->run(s, &in);
 }
@@ -361,6 +370,9 @@ enum {
     BOX = IMAP_SELECTED,
     ANY = BEFORE | IN,
     BARE = IMAP_ROW_BARE,
+    UID = IMAP_ROW_UID,
+    STILL = IMAP_ROW_STILL,
+    WRITES = IMAP_ROW_WRITES,
 };
 
 static const struct imap_row rows[] = {
@@ -387,6 +399,13 @@ static const struct imap_row rows[] = {
     {"CHECK", BOX, BARE, NULL, NULL, cmd_noop},                                 /* RFC 3501 6.4.1 */
     {"CLOSE", BOX, BARE, NULL, NULL, imap_select_close},                        /* RFC 9051 6.4.1 */
     {"UNSELECT", BOX, BARE, "UNSELECT", NULL, imap_select_unselect},            /* RFC 9051 6.4.2 */
+    {"APPEND", IN, IMAP_ROW_STREAMS, NULL, NULL, imap_append_append},           /* RFC 9051 6.3.12 */
+    {"EXPUNGE", BOX, UID | BARE | WRITES, "UIDPLUS", logged_in, imap_expunge_expunge}, /* RFC 9051 6.4.3, 6.4.9 */
+    {"SEARCH", BOX, UID | STILL, "ESEARCH SEARCHRES", logged_in, imap_search_search}, /* RFC 9051 6.4.4 */
+    {"FETCH", BOX, UID | STILL, NULL, NULL, imap_fetch_fetch},                    /* RFC 9051 6.4.5 */
+    {"STORE", BOX, UID | STILL | WRITES, NULL, NULL, imap_store_store},         /* RFC 9051 6.4.6 */
+    {"COPY", BOX, UID, NULL, NULL, imap_copy_copy},                             /* RFC 9051 6.4.7 */
+    {"MOVE", BOX, UID | WRITES, "MOVE", logged_in, imap_copy_move},             /* RFC 9051 6.4.8 */
 };
 
 static const struct imap_row *row_at(size_t i)

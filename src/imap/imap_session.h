@@ -52,7 +52,7 @@ enum imap_row_flag {
     IMAP_ROW_STILL = 2,     /* no EXPUNGE may be told while it runs (RFC 9051 7.5.1), except by UID */
     IMAP_ROW_WRITES = 4,    /* refused where the mailbox was opened by EXAMINE */
     IMAP_ROW_STREAMS = 8,   /* reads its literals itself, but for one that is its first argument */
-    IMAP_ROW_BARE = 16,     /* takes no argument */
+    IMAP_ROW_BARE = 16,     /* takes no argument, unless by UID */
     IMAP_ROW_UID_ONLY = 32, /* only as "UID name" */
 };
 
@@ -111,5 +111,12 @@ imap_command imap_folder_create, imap_folder_delete, imap_folder_rename, imap_fo
 imap_command imap_status_status;                                    /* imap_status.c */
 imap_command imap_select_select, imap_select_examine, imap_select_unselect, imap_select_close;
 imap_command imap_idle_idle;                                        /* imap_idle.c */
+
+imap_command imap_append_append;                                    /* imap_append.c */
+imap_command imap_copy_copy, imap_copy_move;                        /* imap_copy.c */
+imap_command imap_expunge_expunge;                                  /* imap_expunge.c */
+imap_command imap_fetch_fetch;                                      /* imap_fetch.c */
+imap_command imap_search_search;                                    /* imap_search.c */
+imap_command imap_store_store;                                      /* imap_store.c */
 
 #endif

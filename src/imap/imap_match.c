@@ -1,0 +1,170 @@
+/* A batch in two steps: the messages' bytes from store, all at once, then scan's word on them. Messages above a window
+ * travel as sealed memfd, one by one. */
+#include "imap/imap_match.h"
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "format/match.h"
+#include "imap/imap_read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+static void ask_of(const struct imap_keys *keys, struct msg_scan_match *in, struct msg_scan_needle *needles)
+{
+    static const uint32_t where[] = {[IMAP_KEY_HEADER] = MATCH_HEADER, [IMAP_KEY_BODY] = MATCH_BODY,
+                                     [IMAP_KEY_TEXT] = MATCH_TEXT};
+    for (uint32_t i = 0; i < keys->n_strings; i++)
+        needles[i] = (struct msg_scan_needle){.where = where[keys->strings[i].where], .name = keys->strings[i].name,
+                                              .text = keys->strings[i].text};
+    *in = (struct msg_scan_match){.file = -1};
+    in->needles.v = needles;
+    in->needles.n = keys->n_strings;
+}
+
+/* Where only headers are searched nothing else needs to travel. */
+static uint64_t wanted(const struct imap_keys *keys, const struct imap_match_message *m)
+{
+    return keys->body || m->header == 0 ? m->size : MIN_OF(m->header, m->size);
+}
+
+static WAITS int write_file(struct imap *s, const struct imap_match_message *m, uint64_t size, int fd, struct fail *f)
+{
+    struct imap_read read;
+    struct arena mem;
+    struct span piece;
+    arena_init(&mem);
+    int r = imap_read_start(&read, s, m->eid, m->size, 0, size, f);
+    while (r == 0 && (r = imap_read_next(&read, s, &piece, &mem, f)) == 0 && piece.n > 0) {
+        if (write(fd, piece.p, piece.n) != (ssize_t)piece.n)
+            r = fail_errno(f, "memfd", errno);
+        arena_done(&mem);
+    }
+    imap_read_stop(&read);
+    arena_done(&mem);
+    if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return fail_errno(f, "seal", errno);
+    return r;
+}
+
+static WAITS int call(struct imap *s, struct msg_scan_match *in, uint64_t *found, struct arena *mem, struct fail *f)
+{
+    struct msg_scan_match_r out;
+    bool broken = false;
+    if (ipc_call(ROLE_SCAN, MSG_ID_scan_match, in, &out, mem, LIMIT(SCAN_CALL_S) * 1000, f, &broken) == 0) {
+        *found = out.found;
+        return 0;
+    }
+    if (!broken)
+        return -1;
+    LOG(LOG_WARN, "imap.suspect", L_ID(span_z(s->trace)), L_INT("size", (int64_t)in->size));
+    *found = 0; /* it brought scan down: it matches nothing */
+    return 0;
+}
+
+static WAITS int match_large(struct imap *s, const struct imap_keys *keys, struct imap_match_message *m, struct fail *f)
+{
+    struct msg_scan_needle needles[IMAP_KEY_STRINGS];
+    struct msg_scan_match in;
+    struct arena mem;
+    int fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return fail_errno(f, "memfd", errno);
+    arena_init(&mem);
+    ask_of(keys, &in, needles);
+    in.file = fd;
+    in.size = wanted(keys, m);
+    int r = write_file(s, m, in.size, fd, f);
+    if (r == 0) {
+        r = call(s, &in, &m->found, &mem, f);
+    } else if (f->kind == FAIL_PERM) {
+        m->gone = true;
+        r = 0;
+    }
+    close(fd);
+    arena_done(&mem);
+    return r;
+}
+
+/* What a batch holds meanwhile; in the arena of the command, as it is too large for the stack. */
+struct batch {
+    struct ipc_pending *read[IMAP_MATCH_BATCH], *match[IMAP_MATCH_BATCH];
+    struct msg_scan_needle needles[IMAP_KEY_STRINGS];
+    struct msg_scan_match in;
+    struct arena mem;
+};
+
+static WAITS int ask_store(struct imap *s, const struct imap_keys *keys, struct batch *b, struct imap_match_message *v,
+                           uint32_t n, struct fail *f)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t size = wanted(keys, &v[i]);
+        struct msg_email_read in = {.handle = imap_session_handle(s), .eid = v[i].eid, .length = (uint32_t)size};
+        if (size <= IMAP_READ_WINDOW && (b->read[i] = ipc_begin(ROLE_STORE, MSG_ID_email_read, &in, f)) == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static WAITS int ask_scan(struct batch *b, struct imap_match_message *v, uint32_t n, struct fail *f)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct ipc_pending *p = b->read[i];
+        struct msg_email_read_r out;
+        if (p == NULL)
+            continue;
+        b->read[i] = NULL;
+        if (ipc_finish(p, &out, &b->mem, 0, f) < 0) {
+            v[i].gone = f->kind == FAIL_PERM;
+            if (!v[i].gone)
+                return -1;
+            continue;
+        }
+        b->in.size = out.data.n;
+        b->in.body = out.data;
+        if ((b->match[i] = ipc_begin(ROLE_SCAN, MSG_ID_scan_match, &b->in, f)) == NULL)
+            return -1;
+        arena_done(&b->mem); /* the frame is written or copied */
+    }
+    return 0;
+}
+
+static WAITS int run_batch(struct imap *s, const struct imap_keys *keys, struct batch *b, struct imap_match_message *v,
+                           uint32_t n, struct fail *f)
+{
+    if (ask_store(s, keys, b, v, n, f) < 0 || ask_scan(b, v, n, f) < 0)
+        return -1;
+    for (uint32_t i = 0; i < n; i++) {
+        struct msg_scan_match_r out;
+        struct ipc_pending *p = b->match[i];
+        b->match[i] = NULL;
+        if (v[i].gone)
+            continue;
+        if (p != NULL && ipc_finish(p, &out, &b->mem, LIMIT(SCAN_CALL_S) * 1000, f) == 0) {
+            v[i].found = out.found;
+        } else if (match_large(s, keys, &v[i], f) < 0) { /* too large, or scan fell over one of the batch: alone */
+            return -1;
+        }
+    }
+    return 0;
+}
+
+WAITS int imap_match_batch(struct imap *s, const struct imap_keys *keys, struct imap_match_message *v, uint32_t n,
+                           struct fail *f)
+{
+    struct batch *b = base_alloc(sizeof *b);
+    memset(b, 0, sizeof *b);
+    arena_init(&b->mem);
+    ask_of(keys, &b->in, b->needles);
+    int r = run_batch(s, keys, b, v, n, f);
+    for (uint32_t i = 0; i < n; i++) {
+        if (b->read[i] != NULL)
+            ipc_forget(b->read[i]);
+        if (b->match[i] != NULL)
+            ipc_forget(b->match[i]);
+    }
+    arena_done(&b->mem);
+    free(b);
+    return r;
+}
