@@ -106,11 +106,30 @@ static bool read_string(struct reader *r, struct imap_key *key, const struct wor
     return true;
 }
 
+/* Numbers that no message has match nothing in a search, where a message may go meanwhile; elsewhere they are an error. */
+static void clip_set(struct imap_set *set, uint32_t told)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < set->n; i++) {
+        struct imap_range r = set->v[i];
+        if (told == 0 || (r.first != IMAP_STAR && r.last != IMAP_STAR && r.first > told))
+            continue;
+        r.first = MIN_OF(r.first, told);
+        r.last = MIN_OF(r.last, told);
+        set->v[n++] = r;
+    }
+    set->n = n;
+}
+
 static bool read_set(struct reader *r, struct imap_key *key, bool by_uid)
 {
     struct imap_set set;
     if (!imap_grammar_set(r->in, &set))
         return false;
+    if (!by_uid && !set.saved)
+        clip_set(&set, r->view->told);
+    if (set.n == 0 && !set.saved)
+        return true;
     if (imap_view_resolve(r->view, &set, by_uid, r->in->mem, &key->idx, &key->n) < 0)
         return imap_grammar_bad(r->in, "no message has that number");
     return true;

@@ -19,7 +19,7 @@ static const struct {
     {"ALL", 1, 1}, {"SEEN", 1, 1}, {"UNSEEN", 0, 0}, {"ANSWERED UNDELETED", 1, 1}, {"FLAGGED", 0, 0}, {"DRAFT", 0, 0},
     {"NEW", 0, 0}, {"RECENT", 0, 0}, {"OLD", 1, 1}, {"KEYWORD $Forwarded", 1, 1}, {"UNKEYWORD work", 0, 0},
     {"KEYWORD wor", 0, 0}, {"4", 1, 1}, {"1:3", 0, 0}, {"*", 0, 0}, {"1,4:5", 1, 1}, {"UID 40", 1, 1}, {"UID 4", 0, 0},
-    {"11", BAD, 0}, {"UID 11", 0, 0}, {"NOT 4", 0, 0}, {"OR 1 4", 1, 1}, {"OR 1 2", 0, 0}, {"(4 SEEN)", 1, 1},
+    {"11", 0, 0}, {"4:11", 1, 1}, {"NOT 11:12", 1, 1}, {"UID 11", 0, 0}, {"NOT 4", 0, 0}, {"OR 1 4", 1, 1}, {"OR 1 2", 0, 0}, {"(4 SEEN)", 1, 1},
     {"OR (1 2) (3 4)", 0, 0}, {"NOT (OR 4 5)", 0, 0}, {"NOT NOT NOT SEEN", 0, 0},
     {"LARGER 99", 2, 1}, {"LARGER 100", 2, 0}, {"SMALLER 101", 2, 1}, {"SMALLER 100", 2, 0},
     {"UNSEEN LARGER 5", 0, 0}, {"OR SEEN LARGER 5", 1, 1}, {"NOT LARGER 5", 2, 0},
