@@ -135,7 +135,8 @@ static int apply_one(struct store *s, struct store_op *op, struct attempt *t)
         bool planned = op->record != 0;
         if (refused(s, op) != 0)
             return -1;
-        op->w->result = -1;
+        if (planned) /* for good; what others were refused for may be its plan */
+            op->w->result = -1;
         t->again = planned;
         return planned ? -1 : 0;
     }

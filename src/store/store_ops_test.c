@@ -457,6 +457,25 @@ static void removed_under_an_arrival(void **state)
     verify_clean();
 }
 
+/* A message that never came refuses nobody: not the removal of the empty mailbox that it was planned into. */
+static void refused_for_an_arrival(void **state)
+{
+    struct msg_mailbox_remove gone[2] = {{.op = op(), .mailbox = make(1, 0, SPAN("empty"))}, {.op = op()}};
+    struct msg_mailbox_remove_r gone_r[2];
+    gone[1].mailbox = gone[0].mailbox;
+    gone[1].flags = MAILBOX_REMOVE_MESSAGES;
+    struct msg_append in = {.op = op(), .mailbox = gone[0].mailbox, .body = SPAN("a"), .size = 1, .file = -1};
+    struct msg_append_r out;
+    struct store_write w[] = {{.id = MSG_ID_mailbox_remove, .in = &gone[0], .out = &gone_r[0]},
+                              {.id = MSG_ID_mailbox_remove, .in = &gone[1], .out = &gone_r[1]},
+                              {.id = MSG_ID_append, .in = &in, .out = &out}};
+    batch(w, COUNT_OF(w));
+    assert_true(w[0].result == 0 && w[1].result == -1 && w[2].result == -1);
+    assert_string_equal(w[1].fail.code, "5.2.0");
+    assert_string_equal(w[2].fail.code, "5.2.0");
+    verify_clean();
+}
+
 /* What was planned is counted before its row is there. */
 static void recount_beside_arrivals(void **state)
 {
@@ -576,6 +595,7 @@ int main(void)
         T(expunging),
         T(long_ones),
         T(removed_under_an_arrival),
+        T(refused_for_an_arrival),
         T(recount_beside_arrivals),
 
         T(anything),
