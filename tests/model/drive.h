@@ -61,7 +61,8 @@ struct drive {
     struct model_world world, trial;
     struct drive_client clients[MODEL_ACCOUNTS][2];
     struct drive_slot slots[DRIVE_ROUND];
-    size_t n;     /* of this round */
+    size_t n;        /* of this round */
+    uint64_t doomed; /* a mailbox that it may remove, 0: none */
     struct arena mem;
     pthread_mutex_t lock;
     pthread_cond_t wake;

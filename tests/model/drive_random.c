@@ -31,10 +31,12 @@ static struct op_id new_id(struct drive *d)
     return op;
 }
 
-/* Mostly one of the account's, sometimes another account's, sometimes none. */
+/* Mostly one of the account's, sometimes another account's, sometimes none. Often the one that this round may remove. */
 static uint64_t some_box(struct drive *d, uint32_t account)
 {
     struct model_account *a = &d->world.accounts[account];
+    if (d->doomed != 0 && chance(d, 3))
+        return d->doomed;
     if (chance(d, 40))
         a = &d->world.accounts[drive_below(d, MODEL_ACCOUNTS)];
     if (chance(d, 60) || a->n_boxes == 0)
@@ -142,8 +144,8 @@ static void tree(struct drive *d, struct model_request *q)
 static void removal(struct drive *d, struct model_request *q)
 {
     q->id = MSG_ID_mailbox_remove;
-    q->mailbox = some_box(d, q->account);
-    q->flags = (uint32_t)drive_below(d, 2);
+    q->mailbox = d->doomed != 0 ? d->doomed : some_box(d, q->account);
+    q->flags = chance(d, 4) ? 0 : MAILBOX_REMOVE_MESSAGES;
 }
 
 /* Those whose place in the order the answer does not tell, or that others of the round would not survive. */
@@ -177,9 +179,10 @@ static bool alone(struct drive *d, struct model_request *q)
 static void one(struct drive *d, struct model_request *q, bool plain)
 {
     unsigned dice = (unsigned)drive_below(d, 100);
-    size_t members = d->world.accounts[q->account].n_members;
-    bool crowded = members > 150;
-    if (dice < 27)
+    bool crowded = d->world.accounts[q->account].n_members > 150;
+    if (plain && dice < 12)
+        removal(d, q);
+    else if (dice < 27)
         flags(d, q);
     else if (dice < 40 && !crowded)
         ingest(d, q, plain);
@@ -196,8 +199,6 @@ static void one(struct drive *d, struct model_request *q, bool plain)
         tree(d, q);
     else if (dice < 94)
         q->id = MSG_ID_recount;
-    else if (plain)
-        removal(d, q);
     else
         flags(d, q);
 }
@@ -221,6 +222,11 @@ void drive_random(struct drive *d)
     uint32_t account = (uint32_t)drive_below(d, MODEL_ACCOUNTS);
     d->n = 1 + (size_t)drive_below(d, DRIVE_ROUND);
     bool plain = chance(d, 4); /* a round in which mailboxes are removed, and what comes belongs to no thread */
+    d->doomed = 0;
+    if (plain && d->world.accounts[account].n_boxes > 1) {
+        const struct model_account *a = &d->world.accounts[account];
+        d->doomed = a->boxes[drive_below(d, a->n_boxes)].id;
+    }
     for (size_t i = 0; i < d->n; i++) {
         struct model_request *q = &d->slots[i].q;
         *q = (struct model_request){.account = account, .op = new_id(d)};

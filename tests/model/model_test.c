@@ -111,16 +111,43 @@ static bool explains(struct drive *d, const struct drive_slot *x, bool unchangin
     return true;
 }
 
-/* Those that change nothing come as early as they can: a refusal may be explained by a state that the next one ends. What
- * changes something has a modseq of its own and so one place only. */
+/* The last modseq that it says it gave; 0: none in the account that the round is about. */
+static uint64_t modseq_of(const struct drive *d, const struct drive_slot *x)
+{
+    uint64_t number = d->world.accounts[d->slots[0].q.account].number;
+    for (uint32_t i = 0; i < x->q.n_targets; i++)
+        if (x->got.results[i].account == number)
+            return x->got.results[i].modseq;
+    return x->got.modseq;
+}
+
+/* Which comes next; d->n: none can. Those that change nothing come as early as they can: a refusal may be explained by a
+ * state that the next one ends. The others come by their modseq. */
+static size_t next_explained(struct drive *d, const bool done[DRIVE_ROUND])
+{
+    bool tried[DRIVE_ROUND];
+    for (size_t i = 0; i < d->n; i++)
+        if (!done[i] && explains(d, &d->slots[i], true))
+            return i;
+    memcpy(tried, done, sizeof tried);
+    for (size_t round = 0; round < d->n; round++) {
+        size_t first = d->n;
+        for (size_t i = 0; i < d->n; i++)
+            if (!tried[i] && (first == d->n || modseq_of(d, &d->slots[i]) < modseq_of(d, &d->slots[first])))
+                first = i;
+        if (first < d->n && explains(d, &d->slots[first], false))
+            return first;
+        if (first < d->n)
+            tried[first] = true;
+    }
+    return d->n;
+}
+
 static void explain(struct drive *d)
 {
     bool done[DRIVE_ROUND] = {false};
     for (size_t found = 0; found < d->n; found++) {
-        size_t i = d->n;
-        for (int unchanging = 1; unchanging >= 0 && i == d->n; unchanging--)
-            for (i = 0; i < d->n && (done[i] || !explains(d, &d->slots[i], unchanging != 0));)
-                i++;
+        size_t i = next_explained(d, done);
         if (i < d->n) {
             done[i] = true;
             continue;
