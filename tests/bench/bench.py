@@ -232,6 +232,27 @@ def open_idle(server, service, login, n):
     return s
 
 
+def store(most):
+    """The store alone, without a server: durable arrivals, then the cost per message of each operation by mailbox size."""
+    program = os.path.join(os.path.dirname(os.environ["POSTEL"]), "src/store/store_rows_bench")
+    folder = tempfile.mkdtemp(prefix="store-bench-")
+    table = {}
+    try:
+        lines = subprocess.run([program, folder, str(most)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for line in lines.splitlines():
+        name, size, value, unit = line.split("\t")
+        if size == "0":
+            print(f"store: {name:27} {float(value):8.0f} {unit}  (4 KB, durable)")
+        else:
+            table.setdefault(name, {})[int(size)] = float(value)
+    sizes = sorted({size for costs in table.values() for size in costs})
+    print(f"store: us a message, mailbox of  {''.join(f'{size:>10}' for size in sizes)}    last/first")
+    for name, costs in table.items():
+        print(f"store: {name:26} {''.join(f'{costs[size]:10.2f}' for size in sizes)}  {costs[sizes[-1]] / costs[sizes[0]]:10.2f}")
+
+
 ROWS = {
     "smtp20": ("SMTP until stored, 20 sessions", 20, 4096, {"Postel": 20000, "Postfix": 2000}),
     "smtp1": ("SMTP until stored, 1 session", 1, 4096, {"Postel": 3000, "Postfix": 1000}),
@@ -243,12 +264,18 @@ ROWS = {
 def main():
     parser = argparse.ArgumentParser(prog="./bench")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--all", action="store_true", help="store: mailboxes of 10^6 messages too")
     parser.add_argument("rows", nargs="*", metavar="ROW")
     args = parser.parse_args()
-    wanted = args.rows or [*ROWS, "idle"]
-    unknown = set(wanted) - set(ROWS) - {"idle"}
+    wanted = args.rows or [*ROWS, "idle", "store"]
+    unknown = set(wanted) - set(ROWS) - {"idle", "store"}
     if unknown:
         parser.error(f"no such row: {' '.join(unknown)}")
+    if "store" in wanted:
+        store(10**6 if args.all else 10**5)
+        wanted = [name for name in wanted if name != "store"]
+        if not wanted:
+            return
     if SMTP_SOURCE is None:
         sys.exit("./bench: smtp-source is missing (Debian package postfix)")
     targets = [Postel()]
