@@ -8,6 +8,7 @@
 #include "base/rand.h"
 #include "base/utf8.h"
 #include "login/login_name.h"
+#include "login/sasl_mech.h"
 
 enum { DIALOG_MS = 120 * 1000, DIALOGS_MOST = 20000 };
 
@@ -86,7 +87,9 @@ static void plain_step(struct sasl_dialog *d, struct span response, struct sasl_
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static const struct sasl_mech mechs[] = {
-    {.name = "PLAIN", .plain = true, .step = plain_step}, /* RFC 4616 */
+#define X(name, plain, step) {name, plain, step##_step},
+    SASL_MECH_TABLE(X)
+#undef X
 };
 
 static const struct sasl_mech *mech_find(struct span name)

@@ -14,12 +14,17 @@ struct pop3_item *pop3_list_item(struct pop3 *s, struct span *args)
 
 static WAITS int none(struct pop3 *s)
 {
-    return pop3_session_err(s, "No such message");
+    return pop3_session_err(s, POP3_TEXT_NO_MESSAGE);
 }
 
 WAITS int pop3_list_stat(struct pop3 *s, struct span args)
 {
-    return pop3_session_ok(s, "%zu %llu", s->drop.items.n - s->drop.deleted, (unsigned long long)s->drop.octets);
+    struct str out;
+    str_init(&out, &s->cmd);
+    str_addu(&out, s->drop.items.n - s->drop.deleted);
+    str_addc(&out, ' ');
+    str_addu(&out, s->drop.octets);
+    return pop3_session_data(s, str_span(&out));
 }
 
 typedef void row_fn(struct str *out, const struct pop3_drop *d, size_t i);
@@ -50,9 +55,9 @@ static WAITS int rows(struct pop3 *s, struct span args, row_fn *row)
         if (item == NULL || args.n > 0)
             return none(s);
         row(&out, &s->drop, (size_t)(item - s->drop.items.v));
-        return pop3_session_ok(s, "%.*s", SPAN_ARGS(str_span(&out)));
+        return pop3_session_data(s, str_span(&out));
     }
-    int r = pop3_session_ok(s, "%zu messages", s->drop.items.n - s->drop.deleted);
+    int r = pop3_session_ok_count(s, POP3_TEXT_MESSAGES, s->drop.items.n - s->drop.deleted);
     for (size_t i = 0; i < s->drop.items.n && r == 0; i++) {
         if (s->drop.items.v[i].deleted)
             continue;
@@ -84,11 +89,11 @@ WAITS int pop3_list_dele(struct pop3 *s, struct span args)
     if (item == NULL || args.n > 0)
         return none(s);
     pop3_drop_delete(&s->drop, item);
-    return pop3_session_ok(s, "Deleted at QUIT");
+    return pop3_session_ok(s, POP3_TEXT_DELETED);
 }
 
 WAITS int pop3_list_rset(struct pop3 *s, struct span args)
 {
     pop3_drop_undelete(&s->drop);
-    return pop3_session_ok(s, "%zu messages", s->drop.items.n);
+    return pop3_session_ok_count(s, POP3_TEXT_MESSAGES, s->drop.items.n);
 }

@@ -89,12 +89,14 @@ static WAITS int send_message(struct pop3 *s, size_t at, struct sending *w)
     if (begin(s, &read, &s->drop.items.v[at], w->cut ? 1 : POP3_READ_FLYING, &f) < 0 ||
         pop3_read_next(&read, &s->drop, &data, &s->cmd, &f) < 0) {
         /* another session removed it, or store does not answer */
-        r = f.kind == FAIL_PERM ? pop3_session_err(s, "The message is gone")
-                                : pop3_session_err(s, "[SYS/TEMP] The message cannot be read now");
+        r = pop3_session_err(s, f.kind == FAIL_PERM ? POP3_TEXT_GONE : POP3_TEXT_UNREADABLE);
+    } else if (pop3_utf8_check(s, s->drop.items.v[at].eid, data, data.n == s->drop.items.v[at].size) < 0) {
+        r = pop3_session_err(s, POP3_TEXT_NEEDS_UTF8);
     } else {
         if (!w->cut)
             look_ahead(s, at + 1);
-        r = w->cut ? pop3_session_ok(s, "Top") : pop3_session_ok(s, "%u octets", (unsigned)s->drop.items.v[at].size);
+        r = w->cut ? pop3_session_ok(s, POP3_TEXT_TOP)
+                   : pop3_session_ok_count(s, POP3_TEXT_OCTETS, s->drop.items.v[at].size);
         if (r == 0)
             r = send_rest(s, &read, w, data);
     }
@@ -106,7 +108,7 @@ WAITS int pop3_retr_retr(struct pop3 *s, struct span args)
 {
     struct pop3_item *item = pop3_list_item(s, &args);
     if (item == NULL || args.n > 0)
-        return pop3_session_err(s, "No such message");
+        return pop3_session_err(s, POP3_TEXT_NO_MESSAGE);
     struct sending w = {0};
     return send_message(s, (size_t)(item - s->drop.items.v), &w);
 }
@@ -116,8 +118,8 @@ WAITS int pop3_retr_top(struct pop3 *s, struct span args)
     struct pop3_item *item = pop3_list_item(s, &args);
     struct sending w = {.cut = true};
     if (item == NULL)
-        return pop3_session_err(s, "No such message");
+        return pop3_session_err(s, POP3_TEXT_NO_MESSAGE);
     if (pop3_grammar_number(&args, &w.top.left) < 0 || args.n > 0)
-        return pop3_session_err(s, "How many lines?");
+        return pop3_session_err(s, POP3_TEXT_HOW_MANY);
     return send_message(s, (size_t)(item - s->drop.items.v), &w);
 }

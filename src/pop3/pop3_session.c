@@ -1,8 +1,6 @@
 /* The POP3 dialogue (RFC 1939): greet, read a command, find its row, run it. CAPA is told from the same rows. */
 #include "pop3/pop3_session.h"
 
-#include <stdarg.h>
-
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/rand.h"
@@ -16,38 +14,56 @@ struct row {
     const char *capa; /* the capability that announces it, or NULL */
     bool (*when)(const struct pop3 *s); /* and only if */
     pop3_command *run;
+    void (*more)(const struct pop3 *s, struct str *out); /* its arguments in CAPA, or NULL */
 };
 
 static const struct row *row_at(size_t i); /* NULL behind the last */
 
 /* ---- answers --------------------------------------------------------------------------------------------------------- */
 
-PRINTF_LIKE(3, 0)
-static WAITS int answer(struct pop3 *s, const char *status, const char *fmt, va_list ap)
+static WAITS int answer(struct pop3 *s, const char *status, enum pop3_text t, struct span what)
 {
-    char text[400];
-    vsnprintf(text, sizeof text, fmt, ap);
-    return conn_printf(s->c, "%s %s\r\n", status, text);
+    char line[400];
+    const char *text = pop3_text(t, s->lang), *mark = strchr(text, '%');
+    size_t before = mark != NULL ? (size_t)(mark - text) : strlen(text);
+    snprintf(line, sizeof line, "%s %s%.*s%.*s%s", status, pop3_text_code(t), (int)before, text, SPAN_ARGS(what),
+             mark != NULL ? mark + 1 : "");
+    return conn_printf(s->c, "%s\r\n", line);
 }
 
-WAITS int pop3_session_ok(struct pop3 *s, const char *fmt, ...)
+WAITS int pop3_session_ok_about(struct pop3 *s, enum pop3_text text, struct span what)
 {
-    va_list ap;
-    va_start(ap, fmt);
     s->errors = 0;
-    int r = answer(s, "+OK", fmt, ap);
-    va_end(ap);
-    return r;
+    return answer(s, "+OK", text, what);
 }
 
-WAITS int pop3_session_err(struct pop3 *s, const char *fmt, ...)
+WAITS int pop3_session_ok(struct pop3 *s, enum pop3_text text)
 {
-    va_list ap;
-    va_start(ap, fmt);
+    return pop3_session_ok_about(s, text, SPAN(""));
+}
+
+WAITS int pop3_session_ok_count(struct pop3 *s, enum pop3_text text, uint64_t count)
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)count);
+    return pop3_session_ok_about(s, text, span_of(digits, (size_t)n));
+}
+
+WAITS int pop3_session_data(struct pop3 *s, struct span data)
+{
+    s->errors = 0;
+    return conn_printf(s->c, "+OK %.*s\r\n", SPAN_ARGS(data));
+}
+
+WAITS int pop3_session_err_about(struct pop3 *s, enum pop3_text text, struct span what)
+{
     s->errors++;
-    int r = answer(s, "-ERR", fmt, ap);
-    va_end(ap);
-    return r;
+    return answer(s, "-ERR", text, what);
+}
+
+WAITS int pop3_session_err(struct pop3 *s, enum pop3_text text)
+{
+    return pop3_session_err_about(s, text, SPAN(""));
 }
 
 /* ---- the small commands ---------------------------------------------------------------------------------------------- */
@@ -66,21 +82,29 @@ static WAITS int cmd_capa(struct pop3 *s, struct span args)
 {
     struct str out;
     str_init(&out, &s->cmd);
-    str_addz(&out, "+OK What this server can do\r\n");
-    for (size_t i = 0; row_at(i) != NULL; i++)
-        if (row_at(i)->capa != NULL && (row_at(i)->when == NULL || row_at(i)->when(s)))
-            str_addf(&out, "%s\r\n", row_at(i)->capa);
+    for (size_t i = 0; row_at(i) != NULL; i++) {
+        const struct row *row = row_at(i);
+        if (row->capa == NULL || (row->when != NULL && !row->when(s)))
+            continue;
+        str_addz(&out, row->capa);
+        if (row->more != NULL)
+            row->more(s, &out);
+        str_addz(&out, "\r\n");
+    }
     for (size_t i = 0; i < COUNT_OF(capa_table); i++)
         str_addf(&out, "%s\r\n", capa_table[i]);
     str_addz(&out, ".\r\n");
-    return conn_write(s->c, str_span(&out));
+    int r = pop3_session_ok(s, POP3_TEXT_CAPA);
+    return r != 0 ? r : conn_write(s->c, str_span(&out));
 }
 
 static WAITS int cmd_stls(struct pop3 *s, struct span args)
 {
     if (!stls_possible(s))
-        return pop3_session_err(s, conn_tls(s->c) ? "TLS is there already" : "TLS is not available now");
-    int r = pop3_session_ok(s, "Begin TLS");
+        return pop3_session_err(s, conn_tls(s->c) ? POP3_TEXT_TLS_THERE : POP3_TEXT_TLS_NOT_NOW);
+    if (s->utf8) /* RFC 6856 2.1: clients must not */
+        return pop3_session_err(s, POP3_TEXT_TLS_AFTER_UTF8);
+    int r = pop3_session_ok(s, POP3_TEXT_TLS_BEGIN);
     if (r == 0)
         r = conn_flush(s->c);
     if (r != 0)
@@ -88,7 +112,8 @@ static WAITS int cmd_stls(struct pop3 *s, struct span args)
     conn_limit(s->c, LIMIT(TLS_HANDSHAKE_S) * 1000);
     if (conn_tls_start(s->c, s->env->tls) != 0) /* also when bytes lay behind the command (SEC-04) */
         return WAIT_CLOSED;
-    s->state = POP3_AUTHORIZATION; /* RFC 2595 4: what was said in clear is forgotten */
+    s->state = POP3_AUTHORIZATION; /* RFC 2595 4: what was said in clear is forgotten, */
+    s->lang = POP3_LANG_EN;        /* RFC 6856 7: LANG too, which somebody between may have put in */
     arena_done(&s->user_mem);
     return 0;
 }
@@ -96,12 +121,12 @@ static WAITS int cmd_stls(struct pop3 *s, struct span args)
 static WAITS int cmd_apop(struct pop3 *s, struct span args)
 {
     /* RFC 1939 7 makes it optional; it would need the password itself on the server's disk */
-    return pop3_session_err(s, "APOP is not offered, use USER and PASS in TLS");
+    return pop3_session_err(s, POP3_TEXT_APOP);
 }
 
 static WAITS int cmd_noop(struct pop3 *s, struct span args)
 {
-    return pop3_session_ok(s, "Still here");
+    return pop3_session_ok(s, POP3_TEXT_NOOP);
 }
 
 static WAITS int cmd_quit(struct pop3 *s, struct span args)
@@ -110,9 +135,9 @@ static WAITS int cmd_quit(struct pop3 *s, struct span args)
     s->closing = true;
     if (s->state == POP3_TRANSACTION && pop3_drop_update(&s->drop, &f) < 0) {
         LOG(LOG_WARN, "pop3.update", L_ID(span_z(s->trace)), L_SPAN("user", s->user), L_Z("why", f.text));
-        return pop3_session_err(s, "[SYS/TEMP] Some deleted messages were not removed"); /* RFC 1939 6 */
+        return pop3_session_err(s, POP3_TEXT_NOT_REMOVED); /* RFC 1939 6 */
     }
-    return pop3_session_ok(s, "Bye");
+    return pop3_session_ok(s, POP3_TEXT_BYE);
 }
 
 /* ---- the dialogue ---------------------------------------------------------------------------------------------------- */
@@ -122,17 +147,17 @@ static WAITS int run_command(struct pop3 *s, struct span line)
     struct span verb, args;
     const struct row *row = NULL;
     if (pop3_grammar_command(line, &verb, &args) < 0)
-        return pop3_session_err(s, "That is no command");
+        return pop3_session_err(s, POP3_TEXT_NO_COMMAND);
     for (size_t i = 0; row_at(i) != NULL && row == NULL; i++)
         if (span_eq_nocase(verb, span_z(row_at(i)->name)))
             row = row_at(i);
     if (row == NULL)
-        return pop3_session_err(s, "Unknown command");
+        return pop3_session_err(s, POP3_TEXT_UNKNOWN);
     if (!(row->states & s->state))
-        return pop3_session_err(s, "%s is not possible %s", row->name,
-                                s->state == POP3_TRANSACTION ? "after the login" : "now");
+        return pop3_session_err_about(s, s->state == POP3_TRANSACTION ? POP3_TEXT_NOT_AFTER_LOGIN : POP3_TEXT_NOT_NOW,
+                                      span_z(row->name));
     if (row->bare && args.n > 0)
-        return pop3_session_err(s, "%s takes no argument", row->name);
+        return pop3_session_err_about(s, POP3_TEXT_NO_ARGUMENT, span_z(row->name));
     return row->run(s, args);
 }
 
@@ -164,14 +189,14 @@ static WAITS int one_turn(struct pop3 *s)
     if (r == CONN_LINE_LONG) {
         s->closing = true;
         s->env->linger = SESSION_LINGER;
-        return pop3_session_err(s, "The line is too long");
+        return pop3_session_err(s, POP3_TEXT_LINE_LONG);
     }
     if (r == 0)
         r = run_command(s, line);
     if (r == 0 && s->errors >= LIMIT(POP3_ERRORS)) {
         s->closing = true;
         s->env->linger = SESSION_LINGER;
-        r = pop3_session_err(s, "Too many errors");
+        r = pop3_session_err(s, POP3_TEXT_ERRORS);
     }
     arena_done(&s->cmd);
     return r;
@@ -180,9 +205,9 @@ static WAITS int one_turn(struct pop3 *s)
 static WAITS void farewell(struct pop3 *s, int r)
 {
     if (r == WAIT_CANCELLED)
-        r = pop3_session_err(s, "[SYS/TEMP] Shutting down, nothing was deleted");
+        r = pop3_session_err(s, POP3_TEXT_STOPPING);
     else if (r == WAIT_TIMEOUT && s->state != POP3_TRANSACTION)
-        r = pop3_session_err(s, "The login took too long");
+        r = pop3_session_err(s, POP3_TEXT_LOGIN_SLOW);
     /* RFC 1939 3: at the autologout the connection closes without UPDATE and without a word */
     if (r == 0 || r == WAIT_CANCELLED)
         conn_flush(s->c);
@@ -204,7 +229,7 @@ WAITS void pop3_session_run(struct conn *c, struct session_env *env)
     s.login_until_ms = clock_mono_ms() + LIMIT(POP3_LOGIN_S) * 1000;
     LOG(LOG_INFO, "pop3.connect", L_ID(span_z(s.trace)), L_Z("ip", conn_peer(c)->text));
     conn_limit(c, LIMIT(POP3_LOGIN_S) * 1000);
-    int r = pop3_session_ok(&s, "Postel POP3 ready");
+    int r = pop3_session_ok(&s, POP3_TEXT_READY);
     while (r == 0 && !s.closing)
         r = one_turn(&s);
     farewell(&s, r);
@@ -218,8 +243,11 @@ WAITS void pop3_session_run(struct conn *c, struct session_env *env)
 static const struct row rows[] = {
     {"CAPA", POP3_ANY, true, NULL, NULL, cmd_capa},                                      /* RFC 2449 5 */
     {"STLS", AUTH, true, "STLS", stls_possible, cmd_stls},                               /* RFC 2595 4 */
-    {"USER", AUTH, false, "USER", pop3_login_allowed, pop3_login_user},          /* RFC 1939 7 */
+    {"USER", AUTH, false, "USER", pop3_login_allowed, pop3_login_user},                  /* RFC 1939 7 */
     {"PASS", POP3_NAMED, false, NULL, NULL, pop3_login_pass},                            /* RFC 1939 7 */
+    {"AUTH", AUTH, false, "SASL", pop3_auth_any, pop3_auth_auth, pop3_auth_list},        /* RFC 5034 4 */
+    {"UTF8", AUTH, true, "UTF8 USER", NULL, pop3_utf8_utf8},                             /* RFC 6856 2 */
+    {"LANG", POP3_ANY, false, "LANG", NULL, pop3_utf8_lang},                             /* RFC 6856 3 */
     {"APOP", AUTH, false, NULL, NULL, cmd_apop},                                         /* RFC 1939 7 */
     {"STAT", TRANS, true, NULL, NULL, pop3_list_stat},                                   /* RFC 1939 5 */
     {"LIST", TRANS, false, NULL, NULL, pop3_list_list},                                  /* RFC 1939 5 */

@@ -211,6 +211,63 @@ def test_curl_pop3(box):
     pop3_all(box, "carol")
 
 
+def test_pop3_sasl(box, tmp_path):
+    """AUTH PLAIN by curl (with and without initial response), mpop, getmail and by hand (RFC 5034)."""
+    with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
+        smtp.sendmail("jon@example.org", ["carol@example.test"], wire("by sasl"))
+    for option in ("--sasl-ir", "--no-sasl-ir"):
+        done = run("curl", "-vsS", "-k", option, "--login-options", "AUTH=PLAIN", "--user", f"carol@example.test:{PASSWORD}",
+                   f"pop3s://127.0.0.1:{box.port['pop3s']}/1")
+        assert "Subject: by sasl" in done.stdout and "> AUTH PLAIN" in done.stderr and "> PASS" not in done.stderr
+    done = run("curl", "-sS", "-k", "--sasl-ir", "--login-options", "AUTH=PLAIN", "--user", "carol@example.test:wrong",
+               f"pop3s://127.0.0.1:{box.port['pop3s']}/1", check=False)
+    assert done.returncode == 67  # CURLE_LOGIN_DENIED
+    for folder in ("new", "cur", "tmp"):
+        (tmp_path / "box" / folder).mkdir(parents=True)
+    run("mpop", "--host=127.0.0.1", f"--port={box.port['pop3s']}", "--tls=on", "--tls-starttls=off", "--tls-certcheck=off",
+        "--user=carol@example.test", f"--passwordeval=echo '{PASSWORD}'", "--auth=plain",
+        f"--delivery=maildir,{tmp_path}/box", "--keep=on", f"--uidls-file={tmp_path}/uidls", env={"HOME": str(tmp_path)})
+    assert len(list((tmp_path / "box" / "new").iterdir())) == 1
+    pop3_all(box, "carol")
+
+
+def test_getmail(box, tmp_path):
+    with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
+        smtp.sendmail("jon@example.org", ["bob@example.test"], wire("by getmail"))
+    out = tmp_path / "out"
+    rc = tmp_path / "getmailrc"
+    rc.write_text(f"[retriever]\ntype = SimplePOP3SSLRetriever\nserver = 127.0.0.1\nport = {box.port['pop3s']}\n"
+                  f"username = bob@example.test\npassword = {PASSWORD}\nssl_cert_hostname =\n"
+                  f"[destination]\ntype = MDA_external\npath = /bin/sh\narguments = ('-c', 'cat > {out}')\n"
+                  "allow_root_commands = true\n[options]\ndelete = true\n")
+    rc.chmod(0o600)
+    run("getmail", "--getmaildir", str(tmp_path), "--rcfile", str(rc), env={"HOME": str(tmp_path), "USER": "bob"})
+    assert "Subject: by getmail" in out.read_text() and "\n.a dot\n" in out.read_text()
+    assert pop3_all(box, "bob") == []
+
+
+def test_poplib_utf8(box):
+    """RFC 6856: what needs UTF-8 is told to be that, and comes as it is to who knows it."""
+    raw = "From: Jon <jon@example.org>\r\nSubject: Grüße\r\n\r\nbody\r\n".encode()
+    with smtplib.SMTP("127.0.0.1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
+        smtp.sendmail("jon@example.org", ["erin@example.test"], raw, mail_options=["BODY=8BITMIME"])
+    old = poplib.POP3("127.0.0.1", box.port["pop3"], timeout=30)
+    assert "UTF8" in old.capa() and old.capa()["UTF8"] == ["USER"]
+    old.user("erin@example.test")
+    old.pass_(PASSWORD)
+    with pytest.raises(poplib.error_proto, match=r"\[UTF8\]"):
+        old.retr(1)
+    assert old.list()[1] == [b"1 %d" % old.stat()[1]]
+    old.quit()
+    new = poplib.POP3("127.0.0.1", box.port["pop3"], timeout=30)
+    new.utf8()
+    new.user("erin@example.test")
+    new.pass_(PASSWORD)
+    assert "Subject: Grüße".encode() in new.retr(1)[1]
+    new.dele(1)
+    new.quit()
+
+
 @pytest.mark.skipif(not have_ipv6(), reason="no IPv6 on loopback")
 def test_ipv6(box):
     with smtplib.SMTP("::1", box.port["smtp"], "client.example.org", timeout=30) as smtp:
@@ -266,5 +323,5 @@ def test_removed_account_is_gone(box):
 
 
 def test_clients_are_there():
-    for name in ("swaks", "curl", "msmtp", "fetchmail", "mpop"):
+    for name in ("swaks", "curl", "msmtp", "fetchmail", "getmail", "mpop"):
         assert shutil.which(name), f"{name} is not installed"

@@ -1,6 +1,7 @@
 """talk: the small language of tests/talk/*.talk, whole dialogues against a real server.
 
 A script is read line by line; `#` begins a comment line. NAME is a connection, chosen freely (A, B, client).
+{password} is that of every account, {plain:NAME} the base64 of SASL PLAIN for NAME@example.test.
 
     option section.name = value      before anything else: the script gets a server of its own with this setting
     connect NAME SERVICE [ipv6]      smtp, pop3, pop3s, imap, imaps (TLS at once for pop3s and imaps)
@@ -22,6 +23,7 @@ A script is read line by line; `#` begins a comment line. NAME is a connection, 
     sleep SECONDS
     log pattern                      within 5 s some line of the server's log matches
 """
+import base64
 import fnmatch
 import re
 import socket
@@ -46,6 +48,11 @@ def unescape(text):
 
 def matches(line, pattern):
     return fnmatch.fnmatchcase(line, re.sub(r"\[", "[[]", pattern))
+
+
+def plain(match):
+    """The response of SASL PLAIN (RFC 4616) of an account."""
+    return base64.b64encode(f"\0{match[1]}@example.test\0{PASSWORD}".encode()).decode()
 
 
 def tls_context():
@@ -105,7 +112,7 @@ class Talk:
                 if not line.strip() or line.startswith(("#", "option ")):
                     continue
                 try:
-                    self.step(line.replace("{password}", PASSWORD))
+                    self.step(re.sub(r"\{plain:(\w+)\}", plain, line.replace("{password}", PASSWORD)))
                 except (TalkError, OSError, ssl.SSLError) as e:
                     raise TalkError(f"line {number}: {line}\n  {type(e).__name__}: {e}") from e
         finally:
