@@ -175,21 +175,21 @@ static int reopen(struct check *k, const char *when)
 }
 
 /* Nothing wrong at all, but bytes of the log that nobody uses. */
-static int verify(struct check *k)
+int cut_verify(struct store *s, struct model_why *why)
 {
-    struct store_verify *v = store_verify_of(k->s);
+    struct store_verify *v = store_verify_of(s);
     const struct verify_finding *found;
     struct fail f = {0};
     int rc;
-    while ((rc = store_verify_serving(k->s, v, &f)) == 1)
+    while ((rc = store_verify_serving(s, v, &f)) == 1)
         ;
     size_t n = store_verify_findings(v, 0, &found);
     if (rc != 0)
-        snprintf(k->why->text, sizeof k->why->text, "verify: %s", f.text);
+        snprintf(why->text, sizeof why->text, "verify: %s", f.text);
     for (size_t i = 0; i < n && rc == 0; i++) {
         if (found[i].kind == VERIFY_NOTE || found[i].kind == VERIFY_LOG)
             continue;
-        snprintf(k->why->text, sizeof k->why->text, "verify: %.*s", (int)MIN_OF(found[i].text.n, (size_t)200), found[i].text.p);
+        snprintf(why->text, sizeof why->text, "verify: %.*s", (int)MIN_OF(found[i].text.n, (size_t)200), found[i].text.p);
         rc = -1;
     }
     store_verify_free(v);
@@ -211,7 +211,7 @@ int cut_check(struct recording *r, const struct cut *c, const char *dir, struct 
     if (rc == 0)
         rc = reopen(k, "after a second recovery");
     if (rc == 0)
-        rc = verify(k);
+        rc = cut_verify(k->s, why);
     if (rc == 0)
         rc = repeat_some(k);
     if (rc == 0)
@@ -219,7 +219,7 @@ int cut_check(struct recording *r, const struct cut *c, const char *dir, struct 
     if (rc == 0)
         rc = reopen(k, "after a third recovery");
     if (rc == 0)
-        rc = verify(k);
+        rc = cut_verify(k->s, why);
     close_it(k);
     model_free(&k->m);
     VEC_FREE(&k->acked);

@@ -19,6 +19,7 @@ void cut_record(struct recording *r, const char *dir, enum shim_break broken, ui
 void cut_done(struct recording *r);     /* all but ops */
 /* Opens the files in dir, left by this cut, and compares. *now: what the store held, 0; or -1 and *why. */
 int cut_check(struct recording *r, const struct cut *c, const char *dir, struct model *now, struct model_why *why);
+int cut_verify(struct store *s, struct model_why *why);      /* nothing at all is wrong: 0 */
 int cut_save(const struct recording *r, const struct cut *c, const char *path);
 int cut_load(struct recording *r, struct cut *c, const char *path);
 void cut_remove(const char *dir);       /* with all in it */

@@ -39,12 +39,14 @@ extern const char *const shim_call_text[];
 
 void shim_install(void);                            /* before the first store_open */
 void shim_record(struct trace *t, const char *dir, enum shim_break broken); /* t NULL: no more */
+void shim_quick(bool on);                           /* syncs take no time: nobody else has work to be gathered */
 void shim_note(enum trace_kind kind, uint64_t op);   /* TRACE_BEGIN or TRACE_ACK, at its moment */
 
 /* From now the nth call of a kind (from 1) fails with err; err 0: it does half of its work. sticky: all later ones too.
  * nth 0: none; counts begin anew. */
 void shim_fault(enum shim_call call, unsigned nth, int err, bool sticky);
 unsigned shim_calls(enum shim_call call);           /* since shim_fault */
+size_t shim_moment(void);                           /* events recorded so far */
 bool shim_hit(void);                                /* the fault has happened */
 
 #endif
