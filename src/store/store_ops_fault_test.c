@@ -165,7 +165,7 @@ static void nth_call_fails(void **state)
             }
             assert_int_equal(recount(1), 0);
             verify_clean();
-            if (!met && n > 2)
+            if (!met && n > 5) /* the first writes may all be those of the segment made ahead */
                 break;
         }
         if (hits == 0)
