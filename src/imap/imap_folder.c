@@ -14,16 +14,16 @@ static int by_path(const void *a, const void *b)
     return xi != yi ? (int)yi - (int)xi : span_cmp(x->path, y->path);
 }
 
-static const struct msg_mailbox_row *row_of(const struct msg_mailbox_list_r *all, uint64_t mailbox)
+static const struct msg_mailbox_row *row_of(const struct imap_folders *all, uint64_t mailbox)
 {
-    for (uint32_t i = 0; i < all->mailboxes.n; i++)
-        if (all->mailboxes.v[i].mailbox == mailbox)
-            return &all->mailboxes.v[i];
+    for (uint32_t i = 0; i < all->n; i++)
+        if (all->v[i].row->mailbox == mailbox)
+            return all->v[i].row;
     return NULL;
 }
 
 /* Parents come from the store's own tree; its depth is bounded there, and here once more. */
-static struct span path_of(const struct msg_mailbox_list_r *all, const struct msg_mailbox_row *row, struct arena *mem)
+static struct span path_of(const struct imap_folders *all, const struct msg_mailbox_row *row, struct arena *mem)
 {
     struct span path = row->name;
     for (int64_t depth = 0; row->parent != 0 && depth <= LIMIT(MAILBOX_DEPTH); depth++) {
@@ -43,16 +43,30 @@ static void mark_parents(struct imap_folders *all)
                 all->v[k].children = true;
 }
 
+/* One answer's worth of rows behind those that are there. */
+static void add_rows(struct imap *s, struct imap_folders *out, const struct msg_mailbox_list_r *r)
+{
+    struct imap_folder *v = arena_zalloc(&s->cmd, (out->n + r->mailboxes.n + 1) * sizeof *v);
+    if (out->n > 0)
+        memcpy(v, out->v, out->n * sizeof *v);
+    out->v = v;
+    for (uint32_t i = 0; i < r->mailboxes.n; i++)
+        out->v[out->n++].row = &r->mailboxes.v[i];
+}
+
 WAITS int imap_folder_load(struct imap *s, struct imap_folders *out, struct fail *f)
 {
     struct msg_mailbox_list in = {.handle = imap_session_handle(s)};
-    struct msg_mailbox_list_r *r = arena_zalloc(&s->cmd, sizeof *r);
+    struct msg_mailbox_list_r r;
     *out = (struct imap_folders){0};
-    if (IPC_CALL(ROLE_STORE, mailbox_list, &in, r, &s->cmd, f) < 0)
-        return -1;
-    out->v = arena_zalloc(&s->cmd, (r->mailboxes.n + 1) * sizeof *out->v);
-    for (uint32_t i = 0; i < r->mailboxes.n; i++)
-        out->v[out->n++] = (struct imap_folder){.path = path_of(r, &r->mailboxes.v[i], &s->cmd), .row = &r->mailboxes.v[i]};
+    do {
+        if (IPC_CALL(ROLE_STORE, mailbox_list, &in, &r, &s->cmd, f) < 0)
+            return -1;
+        add_rows(s, out, &r); /* the rows live in s->cmd */
+        in.after = out->n > 0 ? out->v[out->n - 1].row->mailbox : 0;
+    } while (r.more != 0 && r.mailboxes.n > 0);
+    for (uint32_t i = 0; i < out->n; i++)
+        out->v[i].path = path_of(out, out->v[i].row, &s->cmd);
     qsort(out->v, out->n, sizeof *out->v, by_path);
     mark_parents(out);
     return 0;

@@ -33,7 +33,7 @@ static WAITS int idle(struct imap *s)
     int r = 0;
     while (r == 0 && !input && !s->view.lost) {
         r = tell(s, &behind);
-        if (r != 0 || (!behind && news(s)))
+        if (r != 0 || s->view.lost || (!behind && news(s)))
             continue;
         arena_done(&s->cmd);
         int64_t left = until - clock_mono_ms();

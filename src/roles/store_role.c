@@ -34,6 +34,7 @@ struct read {
     struct work_item w;
     struct ipc_req *req;
     uint64_t account;
+    struct span lang; /* of the account; lives in req->mem */
     void *out;
     int (*run)(struct read *r);   /* 0, or -1 with fail */
     int (*after)(struct read *r); /* in the loop, before the reply; may be NULL */
@@ -58,11 +59,12 @@ static void read_done(struct work_item *w)
         ipc_refuse(r->req, &r->fail);
 }
 
-static void read_start(struct ipc_req *req, uint64_t account, int (*run)(struct read *), int (*after)(struct read *))
+static void read_start(struct ipc_req *req, uint64_t account, struct span lang, int (*run)(struct read *), int (*after)(struct read *))
 {
     struct read *r = arena_zalloc(req->mem, sizeof *r);
     r->req = req;
     r->account = account;
+    r->lang = lang;
     r->run = run;
     r->after = after;
     r->out = arena_zalloc(req->mem, ipc_struct_size(req->id, true) + 1);
@@ -73,7 +75,7 @@ static void read_start(struct ipc_req *req, uint64_t account, int (*run)(struct 
 
 static int run_mailbox_list(struct read *r)
 {
-    return store_mailbox_page(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+    return store_mailbox_page(store, r->account, r->lang, r->req->in, r->out, r->req->mem, &r->fail);
 }
 
 static int run_member_scan(struct read *r)
@@ -152,7 +154,7 @@ static void on_session_read(struct ipc_req *req, int (*run)(struct read *), int 
 {
     struct store_session *s = session_of(req);
     if (s != NULL)
-        read_start(req, s->account, run, after);
+        read_start(req, s->account, arena_copy(req->mem, span_z(s->lang)), run, after); /* the session may end meanwhile */
 }
 
 static void on_mailbox_list(struct ipc_req *req)
@@ -188,7 +190,7 @@ static void on_changes(struct ipc_req *req)
 }
 static void on_store_stats(struct ipc_req *req)
 {
-    read_start(req, 0, run_stats, NULL);
+    read_start(req, 0, SPAN_NONE, run_stats, NULL);
 }
 
 /* Watched first, then looked: a change in between is told twice rather than never. */
@@ -198,7 +200,7 @@ static void on_watch(struct ipc_req *req)
     if (s == NULL)
         return;
     store_session_watch(s);
-    read_start(req, s->account, run_watch, NULL);
+    read_start(req, s->account, SPAN_NONE, run_watch, NULL);
 }
 
 /* ---- writes, to the committer ---- */

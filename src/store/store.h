@@ -73,9 +73,12 @@ void store_spool_drop(struct store *s, struct span op);
 
 /* ---- reads: on a thread of the pool, a snapshot each, never across two calls ---------------------------------------- */
 
-int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_list_r *out, struct arena *mem, struct fail *f);
-int store_mailbox_page(struct store *s, uint64_t account, const struct msg_mailbox_list *in, struct msg_mailbox_list_r *out,
-                       struct arena *mem, struct fail *f); /* what of it fits a frame */
+/* The first one of an account makes its INBOX, and with it Drafts, Sent, Junk, Trash, Archive named in `lang` ("de",
+ * "en-GB"; empty: none of these). */
+int store_mailbox_list(struct store *s, uint64_t account, struct span lang, struct msg_mailbox_list_r *out,
+                       struct arena *mem, struct fail *f);
+int store_mailbox_page(struct store *s, uint64_t account, struct span lang, const struct msg_mailbox_list *in,
+                       struct msg_mailbox_list_r *out, struct arena *mem, struct fail *f); /* what of it fits a frame */
 int store_member_scan(struct store *s, uint64_t account, const struct msg_member_scan *in, struct msg_member_scan_r *out,
                       struct arena *mem, struct fail *f);
 int store_email_read(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,

@@ -113,7 +113,7 @@ struct store_mailbox *store_account_find(struct store *s, struct store_op *op, u
     if (*a == NULL && db_trouble(s->db) != DB_FINE)
         return NULL;
     struct store_mailbox *m = *a == NULL     ? NULL
-                              : mailbox == 0 ? store_account_inbox(s, *a)
+                              : mailbox == 0 ? store_account_inbox(s, *a, SPAN_NONE)
                                              : store_account_mailbox(*a, mailbox);
     if (m == NULL && db_trouble(s->db) == DB_FINE)
         fail_perm(&op->w->fail, "5.2.0", "no such mailbox");
@@ -148,10 +148,14 @@ struct store_mailbox *store_account_add(struct store *s, struct store_account *a
     return m;
 }
 
-struct store_mailbox *store_account_inbox(struct store *s, struct store_account *a)
+struct store_mailbox *store_account_inbox(struct store *s, struct store_account *a, struct span lang)
 {
     struct store_mailbox *m = store_account_mailbox(a, 0);
-    return m != NULL ? m : store_account_add(s, a, 0, SPAN("INBOX"), MAILBOX_INBOX, true);
+    if (m != NULL)
+        return m;
+    bool first = a->mailboxes == NULL;
+    m = store_account_add(s, a, 0, SPAN("INBOX"), MAILBOX_INBOX, true);
+    return m != NULL && first && lang.n > 0 && store_special_make(s, a, lang) != 0 ? NULL : m;
 }
 
 void store_account_rename(struct store_mailbox *m, struct span name)

@@ -134,7 +134,7 @@ static void list(struct store *st, const char *what, uint64_t account, uint32_t 
     struct fail f = {0};
     size_t rows = 0;
     arena_init(&mem);
-    if (store_mailbox_list(st, account, &boxes, &mem, &f) != 0)
+    if (store_mailbox_list(st, account, SPAN_NONE, &boxes, &mem, &f) != 0)
         base_die(f.text);
     struct msg_member_scan in = {.mailbox = boxes.mailboxes.v[0].mailbox, .first = 1, .last = UINT64_MAX, .want = want};
     int64_t t0 = clock_mono_us();

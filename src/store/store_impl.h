@@ -130,7 +130,10 @@ struct store_account *store_account_get(struct store *s, uint64_t account, bool 
 struct store_mailbox *store_account_find(struct store *s, struct store_op *op, uint64_t mailbox,
                                          struct store_account **a);
 struct store_mailbox *store_account_mailbox(struct store_account *a, uint64_t mailbox); /* 0: INBOX; NULL: not there */
-struct store_mailbox *store_account_inbox(struct store *s, struct store_account *a);    /* makes it when missing */
+/* Makes it when missing; lang: of the account, in which its other mailboxes (Drafts, Sent, ...) are named that come with
+ * it; empty: none come. */
+struct store_mailbox *store_account_inbox(struct store *s, struct store_account *a, struct span lang);
+int store_special_make(struct store *s, struct store_account *a, struct span lang); /* those others */
 struct store_mailbox *store_account_add(struct store *s, struct store_account *a, uint64_t parent, struct span name,
                                         uint32_t role, bool subscribed);
 void store_account_rename(struct store_mailbox *m, struct span name);                        /* here only; then: */

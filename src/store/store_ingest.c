@@ -108,7 +108,7 @@ static int assign(struct store *s, struct store_op *op)
         struct store_account *a = store_account_get(s, t->account, true);
         struct store_mailbox *m = a == NULL         ? NULL
                                   : t->mailbox != 0 ? store_account_mailbox(a, t->mailbox)
-                                                    : store_account_inbox(s, a);
+                                                    : store_account_inbox(s, a, t->lang);
         if (m == NULL)
             return -1;
         uint64_t size = store_edit_size(op->edits[i], s->records.v[op->record - 1].body_len);

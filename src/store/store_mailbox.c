@@ -6,7 +6,8 @@ enum { REPLY_BYTES = 150 * 1024 }; /* stays below a frame */
 int store_mailbox_make_inbox(struct store *s, struct store_op *op)
 {
     struct store_account *a = store_account_get(s, op->account, true);
-    return a != NULL && store_account_inbox(s, a) != NULL ? 0 : -1;
+    const struct span *lang = op->w->in;
+    return a != NULL && store_account_inbox(s, a, *lang) != NULL ? 0 : -1;
 }
 
 static int list(struct store *s, uint64_t account, struct msg_mailbox_list_r *out, struct arena *mem, struct fail *f)
@@ -45,15 +46,15 @@ static int list(struct store *s, uint64_t account, struct msg_mailbox_list_r *ou
     return rc;
 }
 
-int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_list_r *out, struct arena *mem,
-                       struct fail *f)
+int store_mailbox_list(struct store *s, uint64_t account, struct span lang, struct msg_mailbox_list_r *out,
+                       struct arena *mem, struct fail *f)
 {
     int rc = list(s, account, out, mem, f);
     for (uint32_t i = 0; rc == 0 && i < out->mailboxes.n; i++)
         if (out->mailboxes.v[i].role == MAILBOX_INBOX)
             return 0;
-    if (rc == 0) { /* the first listing of an account makes its INBOX */
-        struct store_write w = {.id = MSG_ID_mailbox_list, .account = account, .mem = mem};
+    if (rc == 0) { /* the first listing of an account makes its INBOX and what comes with it */
+        struct store_write w = {.id = MSG_ID_mailbox_list, .account = account, .in = &lang, .mem = mem};
         rc = store_wait(s, &w);
         if (rc != 0)
             *f = w.fail;
@@ -61,12 +62,12 @@ int store_mailbox_list(struct store *s, uint64_t account, struct msg_mailbox_lis
     return rc == 0 ? list(s, account, out, mem, f) : rc;
 }
 
-int store_mailbox_page(struct store *s, uint64_t account, const struct msg_mailbox_list *in,
+int store_mailbox_page(struct store *s, uint64_t account, struct span lang, const struct msg_mailbox_list *in,
                        struct msg_mailbox_list_r *out, struct arena *mem, struct fail *f)
 {
     size_t bytes = 0;
     uint32_t n = 0;
-    if (store_mailbox_list(s, account, out, mem, f) != 0)
+    if (store_mailbox_list(s, account, lang, out, mem, f) != 0)
         return -1;
     while (out->mailboxes.n > 0 && out->mailboxes.v[0].mailbox <= in->after) {
         out->mailboxes.v++;

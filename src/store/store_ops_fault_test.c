@@ -75,7 +75,7 @@ static struct span picture(void)
     struct msg_mailbox_list_r boxes;
     struct msg_changes_r c;
     str_init(&out, &mem);
-    assert_int_equal(store_mailbox_list(s, 1, &boxes, &mem, &f), 0);
+    assert_int_equal(store_mailbox_list(s, 1, SPAN_NONE, &boxes, &mem, &f), 0);
     for (uint32_t i = 0; i < boxes.mailboxes.n; i++) {
         const struct msg_mailbox_row *m = &boxes.mailboxes.v[i];
         str_addf(&out, "%llu %.*s next %llu high %llu %llu %llu %llu %llu\n", (unsigned long long)m->mailbox,

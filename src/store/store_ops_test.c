@@ -68,7 +68,7 @@ static void listing_many(void **state)
         make(1, 0, arena_printf(&mem, "%0250d", i));
     do {
         f = (struct fail){0};
-        assert_int_equal(store_mailbox_page(s, 1, &(struct msg_mailbox_list){.after = after}, &r, &mem, &f), 0);
+        assert_int_equal(store_mailbox_page(s, 1, SPAN_NONE, &(struct msg_mailbox_list){.after = after}, &r, &mem, &f), 0);
         struct str frame;
         str_init(&frame, &mem);
         ipc_encode(&frame, MSG_ID_mailbox_list, true, &r);

@@ -71,7 +71,7 @@ static inline uint64_t make(uint64_t account, uint64_t parent, struct span name)
 static inline struct msg_mailbox_row row_of(uint64_t account, uint64_t mailbox)
 {
     struct msg_mailbox_list_r r;
-    assert_int_equal(store_mailbox_list(s, account, &r, &mem, &f), 0);
+    assert_int_equal(store_mailbox_list(s, account, SPAN_NONE, &r, &mem, &f), 0);
     for (uint32_t i = 0; i < r.mailboxes.n; i++)
         if (r.mailboxes.v[i].mailbox == mailbox || (mailbox == 0 && r.mailboxes.v[i].role == MAILBOX_INBOX))
             return r.mailboxes.v[i];

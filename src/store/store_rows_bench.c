@@ -260,7 +260,7 @@ static void mailbox(const char *dir, uint64_t size)
     b.first = (size - b.n) / 2 + 1;
     arrivals(b.s, size, AT_ONCE, 1, 512);
     row("arrival", size, 1e6 / arrivals(b.s, 5000, AT_ONCE, 1, 512), "us");
-    if (store_mailbox_list(b.s, 1, &boxes, &b.mem, &b.f) != 0)
+    if (store_mailbox_list(b.s, 1, SPAN_NONE, &boxes, &b.mem, &b.f) != 0)
         base_die(b.f.text);
     b.inbox = boxes.mailboxes.v[0].mailbox;
     struct op_id op = rand_op_id();

@@ -542,7 +542,7 @@ static void *reader(void *arg)
     arena_init(&a);
     while (reading) {
         struct msg_mailbox_list_r boxes;
-        assert_int_equal(store_mailbox_list(s, 1, &boxes, &a, NULL), 0);
+        assert_int_equal(store_mailbox_list(s, 1, SPAN_NONE, &boxes, &a, NULL), 0);
         struct msg_member_scan q = {.mailbox = boxes.mailboxes.v[0].mailbox, .first = seen + 1, .last = UINT64_MAX};
         struct msg_member_scan_r r;
         assert_int_equal(store_member_scan(s, 1, &q, &r, &a, NULL), 0);

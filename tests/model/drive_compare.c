@@ -57,7 +57,7 @@ static void learn_uidvalidity(struct drive *d, struct model_account *a, const st
 static void mailboxes(struct drive *d, struct model_account *a)
 {
     struct msg_mailbox_list_r r;
-    NEED(store_mailbox_list(d->store, a->number, &r, &d->mem, &f));
+    NEED(store_mailbox_list(d->store, a->number, SPAN_NONE, &r, &d->mem, &f));
     if (a->n_boxes == 0 && r.mailboxes.n == 1) /* RFC 9051 5.1: INBOX is always there; the first listing makes it */
         model_box_add(a, r.mailboxes.v[0].mailbox, 0, "INBOX", MAILBOX_INBOX, true);
     SAME("the number of mailboxes", r.mailboxes.n, a->n_boxes);

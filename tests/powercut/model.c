@@ -111,7 +111,7 @@ static int compare_box(const struct model_account *a, uint64_t account, struct s
         return wrong(why, "account %" PRIu64 ": modseq %" PRIu64 ", not %" PRIu64, account, store_modseq(s, account), a->modseq);
     if (a->mailbox == 0)
         return 0; /* listing it would make it */
-    if (store_mailbox_list(s, account, &r, mem, &f) != 0)
+    if (store_mailbox_list(s, account, SPAN_NONE, &r, mem, &f) != 0)
         return wrong(why, "account %" PRIu64 ": list: %s", account, f.text);
     for (size_t i = 0; i < a->rows.n; i++) {
         unseen += (a->rows.v[i].flags & FLAG_SEEN) == 0;
