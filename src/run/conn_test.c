@@ -514,6 +514,42 @@ static void test_loopback(void **state)
     printf("a connection's struct: %zu bytes\n", sizeof(struct conn));
 }
 
+/* ---- conn_wait: input or a wake, whichever comes first ---- */
+
+static void wait_twice(void *arg)
+{
+    bool input = true;
+    CHECK(conn_writez(conn, "hello") == WAIT_OK && conn_flush(conn) == WAIT_OK);
+    CHECK(conn_wait(conn, &input) == WAIT_OK && !input); /* woken by the peer's coroutine */
+    CHECK(conn_writez(conn, "woken") == WAIT_OK && conn_flush(conn) == WAIT_OK);
+    CHECK(conn_wait(conn, &input) == WAIT_OK && input);
+    CHECK(span_eq(conn_input(conn), SPAN("DONE\r\n")));
+    CHECK(conn_wait(conn, &input) == WAIT_OK && input); /* it is still there */
+    conn_consume(conn, conn_input(conn).n);
+    conn_limit(conn, 30);
+    CHECK(conn_wait(conn, &input) == WAIT_TIMEOUT && !input);
+    conn_limit(conn, 3000);
+    CHECK(conn_writez(conn, "late") == WAIT_OK && conn_flush(conn) == WAIT_OK);
+    CHECK(conn_wait(conn, &input) == WAIT_CLOSED);
+    end_one();
+}
+
+static void wake_and_say(void *arg)
+{
+    hear("hello");
+    coro_wake(session);
+    hear("woken");
+    say("DONE\r\n");
+    hear("late");
+    CHECK(shutdown(peer_fd, SHUT_WR) == 0);
+    end_one();
+}
+
+static void test_wait(void **state)
+{
+    run_pair(wait_twice, wake_and_say, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,7 +559,7 @@ int main(void)
         cmocka_unit_test(test_write_timeout), cmocka_unit_test(test_printf_limit),
         cmocka_unit_test(test_line_deadline), cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_flood),         cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_loopback),      cmocka_unit_test(test_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
