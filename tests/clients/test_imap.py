@@ -82,6 +82,37 @@ def test_folders_in_german():
         imap.logout()
 
 
+def folders(imap):
+    return {line.decode().split(' "/" ')[1] for line in imap.list()[1]}
+
+
+def talk(server, data, step=0):
+    """Sends the bytes (step at a time), closes our half, and returns what the server says until it closes."""
+    with socket.create_connection(("127.0.0.1", server.port["imap"]), 30) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(data), step or len(data) or 1):
+            sock.sendall(data[at:at + (step or len(data))])
+        sock.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def test_cut_at_every_byte(box):
+    """What was said in full counts, what was cut does not (SEC-05), in clear literals and lines alike."""
+    login_line = f'a LOGIN bob@example.test "{PASSWORD}"\r\n'.encode()
+    create, delete = b"b CREATE {3+}\r\ncut\r\n", b"c DELETE {3+}\r\ncut\r\n"
+    whole = login_line + create + delete + b"d LOGOUT\r\n"
+    watcher = login(box, "bob")
+    for n in range(len(whole) + 1):
+        talk(box, whole[:n])
+        made = n >= len(login_line + create)
+        assert ("cut" in folders(watcher)) == (made and n < len(login_line + create + delete)), f"cut at {n}"
+        if "cut" in folders(watcher):
+            watcher.delete("cut")
+    said = talk(box, whole, 1)
+    assert said.endswith(b"d OK LOGOUT done\r\n") and b"b OK" in said and b"c OK" in said
+    watcher.logout()
+
+
 class Idler:
     """A session in IDLE, read line by line."""
 
