@@ -40,6 +40,7 @@ static bool next_value(struct span *at, struct span *value, char *kind, bool *pl
 {
     size_t n = 1;
     *plain = true;
+    *value = SPAN("");
     if (at->n > 0 && at->p[0] == ' ')
         *at = span_from(*at, 1);
     if (at->n == 0)
@@ -65,7 +66,8 @@ static bool next_value(struct span *at, struct span *value, char *kind, bool *pl
         n += size;
     } else if (*kind == 'N') {
         n = 3;
-        *value = SPAN("");
+    } else if (*kind != '(' && *kind != ')') {
+        return false; /* no envelope of ours */
     }
     *at = span_from(*at, n);
     return true;

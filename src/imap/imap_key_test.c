@@ -92,6 +92,27 @@ static void test_found(void **state)
     arena_done(&mem);
 }
 
+/* An envelope that is none, as a damaged store may have it: scan is asked. */
+static void test_damaged(void **state)
+{
+    static const struct span envelopes[] = {
+        SPAN(""), SPAN("("), SPAN("(\x13\0\0"), SPAN("(\"a"), SPAN("(\"a\\"), SPAN("({9}\r\nx"), SPAN("({99999999999999999999}"),
+        SPAN("(NIL"), SPAN("(N"), SPAN("(NIL NIL ((("), SPAN("))"), SPAN("x"), SPAN("(NIL NIL \0"),
+    };
+    struct imap_message m[10];
+    struct imap_view v;
+    struct arena mem;
+    struct imap_keys keys;
+    arena_init(&mem);
+    imap_view_testing(&v, m);
+    assert_true(read_keys(SPAN("TO x"), &v, &keys, &mem));
+    for (size_t i = 0; i < COUNT_OF(envelopes); i++) {
+        struct msg_member_row row = {.envelope = envelopes[i]};
+        assert_int_equal(imap_key_run(&keys, &(struct imap_key_facts){.index = 3, .view = &v, .row = &row}), IMAP_KEY_UNKNOWN);
+    }
+    arena_done(&mem);
+}
+
 /* Nesting and the number of keys end in a refusal, not in the stack. */
 static void test_limits(void **state)
 {
@@ -130,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_found),
+        cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
