@@ -1,9 +1,11 @@
 /* The postel program: the command table. */
 #include "admin/admin_account.h"
 #include "admin/admin_alias.h"
+#include "admin/admin_backup.h"
 #include "admin/admin_config.h"
 #include "admin/admin_domain.h"
 #include "admin/admin_store.h"
+#include "admin/admin_verify.h"
 #include "admin/control.h"
 #include "admin/place.h"
 #include "roles/roles.h"
@@ -82,6 +84,21 @@ static const struct command commands[] = {
     {"store stats", "", 0, 0, LISTING, admin_store_stats, "counts what is stored",
      "Accounts with mail, mailboxes, messages, bodies, bytes of the message log, commits and what they carried.\n",
      "  postel store stats\n"},
+    {"verify", "", 0, 0, AT_SERVER | OPTION_BIT(REPAIR) | OPTION_BIT(YES), admin_verify, "looks at all that is stored, and says what is damaged",
+     "Reads every message against its checksum, follows every reference both ways and counts everything again. Each damage\n"
+     "is a line: what, where, whose. While the server runs it is asked, a step at a time, and goes on serving; else the data\n"
+     "directory is read. With --repair, for which the server must be stopped: says what it will do, asks, and does it.\n"
+     "Lost text cannot be mended: such messages are marked. Exit status: 0 clean, 1 damage or failure, 2 wrong usage.\n",
+     "  postel verify\n  postel verify --repair --data /var/lib/postel\n"},
+    {"backup", "DIR", 1, 1, AT_SERVER, admin_backup, "saves mail, directory and keys of the running server into DIR",
+     "DIR holds one moment afterwards: mail, flags, accounts, passwords and private keys. Keep it as safe as the server.\n"
+     "Again into the same DIR: only what is new is fetched; until the new manifest is written the old backup stays whole.\n"
+     "DIR can be copied with any tool (rsync, restic) between two runs.\n",
+     "  postel backup /backup/postel\n"},
+    {"restore", "DIR", 1, 1, OPTION_BIT(DATA), admin_restore, "makes a new data directory from a backup",
+     "Checks every file against the manifest. --data names the new data directory: it must not exist or be empty; if it\n"
+     "exists, what is restored belongs to its owner. The configuration is not part of a backup.\n",
+     "  postel restore /backup/postel --data /var/lib/postel\n"},
     {"config check", "[FILE]", 0, 1, 0, admin_config_check, "reads a configuration and says what is wrong with it",
      "FILE is /etc/postel/postel.conf unless given. The running server is not asked.\n",
      "  postel config check ./postel.conf\n"},

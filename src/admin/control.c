@@ -39,6 +39,21 @@ static int no_server(const char *dir, const char *name, int err, struct fail *f)
     return fail_perm(f, "", "%.80s/run/%s: %s", dir, name, strerror(err));
 }
 
+/* In the directory of the sockets. */
+static int dial_here(const char *dir, enum role_kind to, struct fail *f)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    snprintf(a.sun_path, sizeof a.sun_path, "%s.sock", role_kind_name(to));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return fail_errno(f, "socket", errno);
+    if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+        return fd;
+    int err = errno;
+    close(fd);
+    return no_server(dir, a.sun_path, err, f);
+}
+
 /* A connected socket, or -1 and *f. */
 static int dial(const char *dir, enum role_kind to, struct fail *f)
 {
@@ -52,14 +67,7 @@ static int dial(const char *dir, enum role_kind to, struct fail *f)
     arena_done(&mem);
     if (there < 0)
         return no_server(dir, a.sun_path, err, f);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return fail_errno(f, "socket", errno);
-    if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
-        return fd;
-    err = errno;
-    close(fd);
-    return no_server(dir, a.sun_path, err, f);
+    return dial_here(dir, to, f);
 }
 
 static void run(void *arg)
@@ -85,6 +93,17 @@ WAITS int control_call(struct control *c, enum msg_id id, const void *in, void *
     if (broken || talk.lost)
         return fail_temp(&c->fail, "", "the server closed the connection: see its log; it talks to its own user and to root");
     return -1;
+}
+
+int control_turn(struct control *c, enum role_kind to)
+{
+    int fd = dial_here("the data directory", to, &c->fail);
+    if (fd < 0)
+        return -1;
+    if (ipc_attach(fd, (struct ipc_peer){.kind = to}, true, false) == NULL)
+        return fail_temp(&c->fail, "", "out of memory");
+    c->to = to;
+    return 0;
 }
 
 int control_run(const struct command_input *in, enum role_kind to, control_fn *fn)

@@ -21,6 +21,8 @@ typedef int control_fn(struct control *c);
 int control_run(const struct command_input *in, enum role_kind to, control_fn *fn);
 /* A call within fn; in, out: of the message `id`. A server that goes away meanwhile is an error that says so. */
 WAITS int control_call(struct control *c, enum msg_id id, const void *in, void *out);
+/* From now on calls go to another role, at its socket. 0, or -1 with c->fail. */
+int control_turn(struct control *c, enum role_kind to);
 int control_say(const struct command_input *in, const struct fail *f); /* prints it on stderr, escaped; gives 1 */
 
 #endif

@@ -2,6 +2,8 @@
 #include "admin/place.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <sys/stat.h>
 
 const char *place_config(const struct command_input *in)
 {
@@ -51,4 +53,16 @@ const char *place_data(const struct command_input *in, struct arena *mem, struct
     const char *dir = arena_z(mem, config_get(c, CONFIG_server_data));
     config_free(c);
     return dir;
+}
+
+int place_become_owner(const char *dir, struct fail *f)
+{
+    struct stat st;
+    if (stat(dir, &st) != 0)
+        return fail_errno(f, dir, errno);
+    if (geteuid() != 0 || st.st_uid == 0)
+        return 0;
+    if (setgroups(0, NULL) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0)
+        return fail_errno(f, "become the owner of the data directory", errno);
+    return 0;
 }

@@ -15,4 +15,8 @@ struct config *place_config_read(const struct command_input *in, const char *pat
  * mem; NULL and *f. */
 const char *place_data(const struct command_input *in, struct arena *mem, struct fail *f);
 
+/* A command that works on the files of a server: run by root it becomes their owner first, for good, so that the server can
+ * still use what it leaves. 0, or -1 and *f. */
+int place_become_owner(const char *dir, struct fail *f);
+
 #endif

@@ -46,6 +46,11 @@ void directory_checkpoint(struct directory *d)
     directory_db_checkpoint(d->db);
 }
 
+int directory_snapshot(struct directory *d, struct span *out, struct fail *f)
+{
+    return directory_db_snapshot(d->db, out, f);
+}
+
 struct directory_cache *directory_memory(struct directory *d)
 {
     return &d->cache;

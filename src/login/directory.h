@@ -51,6 +51,8 @@ int directory_plan_alias_add(struct directory *d, struct span address, struct sp
 int directory_plan_alias_remove(struct directory *d, struct span address, struct directory_change *c,
                                 struct arena *mem, struct fail *f);
 
+/* directory.db as a whole, for a backup; caller frees out->p. Blocks, while no change is written. */
+int directory_snapshot(struct directory *d, struct span *out, struct fail *f);
 int directory_write(struct directory *d, struct directory_change *c, bool *broken, struct fail *f);
 void directory_apply(struct directory *d, const struct directory_change *c);
 

@@ -114,6 +114,20 @@ static struct span column(sqlite3_stmt *st, int i)
     return span_of(p, (size_t)sqlite3_column_bytes(st, i));
 }
 
+int directory_db_snapshot(struct directory_db *db, struct span *out, struct fail *f)
+{
+    sqlite3_int64 n = 0;
+    unsigned char *p = sqlite3_serialize(db->sql, "main", &n, 0);
+
+    if (p == NULL)
+        return db_fail(db, f);
+    char *copy = base_alloc((size_t)n + 1);
+    memcpy(copy, p, (size_t)n);
+    sqlite3_free(p);
+    *out = span_of(copy, (size_t)n);
+    return 0;
+}
+
 /* ---- open, schema --------------------------------------------------------------------------------------------------- */
 
 static int64_t schema_version(struct directory_db *db, struct fail *f)

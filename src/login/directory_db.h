@@ -25,4 +25,7 @@ int directory_db_aliases(struct directory_db *db, struct span after, struct msg_
 /* Accounts removed in the last seven days, newest first: store is told again whenever it starts, since posts get lost. */
 int directory_db_gone(struct directory_db *db, uint64_t **ids, size_t *n, struct arena *mem, struct fail *f);
 
+/* The whole database as the bytes of a file; caller frees out->p. */
+int directory_db_snapshot(struct directory_db *db, struct span *out, struct fail *f);
+
 #endif

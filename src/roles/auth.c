@@ -179,6 +179,7 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_account_remove, .call = auth_admin_account_remove, .coro = true},
     {.id = MSG_ID_alias_add, .call = auth_admin_alias_add, .coro = true},
     {.id = MSG_ID_alias_list, .call = auth_admin_alias_list, .coro = true},
+    {.id = MSG_ID_auth_backup, .call = auth_backup_read, .coro = true},
     {.id = MSG_ID_alias_remove, .call = auth_admin_alias_remove, .coro = true},
 };
 

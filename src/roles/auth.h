@@ -44,5 +44,10 @@ WAITS void auth_admin_alias_list(struct ipc_req *req);
 WAITS void auth_admin_alias_remove(struct ipc_req *req);
 void auth_admin_init(void);
 bool auth_admin_idle(void); /* no change is on its way */
+/* fn(arg) on the pool while no change is on its way. 0, or -1 and *f: fn did not run. */
+WAITS int auth_admin_quiet(void (*fn)(void *arg), void *arg, struct fail *f);
+
+/* auth_backup.c */
+WAITS void auth_backup_read(struct ipc_req *req);
 
 #endif

@@ -35,6 +35,15 @@ static void end(void)
     waitq_wake_one(&turn);
 }
 
+WAITS int auth_admin_quiet(void (*fn)(void *arg), void *arg, struct fail *f)
+{
+    if (begin(f) != 0)
+        return -1;
+    work_run(fn, arg);
+    end();
+    return 0;
+}
+
 /* ---- changes --------------------------------------------------------------------------------------------------------- */
 
 struct change_job {

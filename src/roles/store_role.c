@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "roles/roles.h"
+#include "roles/store_care.h"
 #include "roles/store_session.h"
 #include "run/loop.h"
 #include "run/work.h"
@@ -496,6 +497,7 @@ static int prepare(struct fail *f)
         return -1;
     store_on_changed(store, changed, NULL);
     store_on_broken(store, broken, NULL);
+    store_care_start(store);
     store_session_start();
     ipc_on_close(on_close);
     return 0;
@@ -509,6 +511,7 @@ static void stop_when_idle(struct loop_timer *t)
         loop_timer_set(t, clock_mono_ms() + IDLE_POLL_MS);
         return;
     }
+    store_care_stop();
     store_close(store);
     store = NULL;
     role_stopped();
@@ -537,6 +540,9 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_blob_get, .call = on_plain_read},       {.id = MSG_ID_quota_get, .call = on_plain_read},
     {.id = MSG_ID_kv_get, .call = on_plain_read},         {.id = MSG_ID_kv_list, .call = on_plain_read},
     {.id = MSG_ID_changes, .call = on_changes},           {.id = MSG_ID_watch, .call = on_watch},
+    {.id = MSG_ID_verify, .call = store_care_verify},     {.id = MSG_ID_backup_begin, .call = store_care_backup},
+    {.id = MSG_ID_backup_list, .call = store_care_backup}, {.id = MSG_ID_backup_read, .call = store_care_backup},
+    {.id = MSG_ID_backup_end, .call = store_care_backup},
     {.id = MSG_ID_store_stats, .call = on_store_stats},
 };
 

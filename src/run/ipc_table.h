@@ -52,10 +52,14 @@
 #define MSG_scan_value(F, L) F(u32, ask) F(bytes, data)
 #define MSG_kv_row(F, L) F(bytes, key) F(bytes, value)
 
+/* kind: enum verify_kind (store/store_verify.h); text: what, where, whose, one line. remedy: what --repair would do, or empty. */
+#define MSG_verify_finding(F, L) F(u32, kind) F(bytes, text) F(bytes, remedy)
+#define MSG_backup_file(F, L) F(bytes, name) F(u64, size)
+
 #define RECORD_TABLE(R)                                                                                                \
     R(rcpt_target) R(tls_chain) R(domain_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
-    R(kv_row) R(scan_needle) R(scan_ask) R(scan_value)
+    R(kv_row) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file)
 
 /* ---- auth ----------------------------------------------------------------------------------------------------- */
 
@@ -99,6 +103,11 @@
 #define MSG_alias_list_r(F, L) L(alias_row, aliases)
 #define MSG_alias_remove(F, L) F(bytes, address)
 #define MSG_alias_remove_r(F, L)
+
+/* The directory and the keys as one bundle (doc/decisions/07-backup.md) of one moment, in windows of 65,536 bytes; id 0
+ * begins one. It is forgotten with its last window, or when another begins. */
+#define MSG_auth_backup(F, L) F(u64, id) F(u64, offset)
+#define MSG_auth_backup_r(F, L) F(u64, id) F(u64, size) F(bytes, data)
 
 /* ---- scan ----------------------------------------------------------------------------------------------------- */
 
@@ -240,6 +249,21 @@
 #define MSG_store_stats_r(F, L)                                                                                        \
     F(u64, accounts) F(u64, mailboxes) F(u64, emails) F(u64, blobs) F(u64, log_bytes) F(u64, commits) F(u64, committed)
 
+/* One step of a look at everything; begin = 1: a new look, which ends another one. done of total: roughly. */
+#define MSG_verify(F, L) F(u32, begin)
+#define MSG_verify_r(F, L) F(u32, more) F(u64, done) F(u64, total) L(verify_finding, found)
+/* A backup: the index of one moment, and until backup_end, or ten minutes without a call, every file it names stays. One
+ * at a time; a new one ends the one before. list: in pages, next: go on there, 0 = all told. Sizes: of what belongs to
+ * that moment; the files may be longer. read: at most 65,536 bytes. */
+#define MSG_backup_begin(F, L)
+#define MSG_backup_begin_r(F, L) F(u64, id)
+#define MSG_backup_list(F, L) F(u64, id) F(u64, from)
+#define MSG_backup_list_r(F, L) F(u64, next) L(backup_file, files)
+#define MSG_backup_read(F, L) F(u64, id) F(bytes, name) F(u64, offset)
+#define MSG_backup_read_r(F, L) F(bytes, data)
+#define MSG_backup_end(F, L) F(u64, id)
+#define MSG_backup_end_r(F, L)
+
 /* ---- master and its roles (the control channel) ------------------------------------------------------------------ */
 
 #define MSG_ctl_config(F, L) F(bytes, text)
@@ -317,6 +341,12 @@
     CALL(changes, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
     CALL(watch, ROLE_STORE, FROM_FRONT_USER, 1)                                                                        \
     POST(changed, ROLE_FRONT_USER, FROM_STORE)                                                                         \
+    CALL(verify, ROLE_STORE, FROM_ADMIN, 0)                                                                            \
+    CALL(backup_begin, ROLE_STORE, FROM_ADMIN, 0)                                                                      \
+    CALL(backup_list, ROLE_STORE, FROM_ADMIN, 0)                                                                       \
+    CALL(backup_read, ROLE_STORE, FROM_ADMIN, 0)                                                                       \
+    CALL(backup_end, ROLE_STORE, FROM_ADMIN, 0)                                                                        \
+    CALL(auth_backup, ROLE_AUTH, FROM_ADMIN, 0)                                                                        \
     CALL(store_stats, ROLE_STORE, FROM_ADMIN, 1)                                                                       \
     POST(ctl_config, ROLE_COUNT, FROM_MASTER)                                                                          \
     POST(ctl_self, ROLE_COUNT, FROM_MASTER)                                                                            \

@@ -81,4 +81,8 @@ unsigned db_wal_pages(const struct db *db);   /* pages in the write-ahead log af
 uint64_t db_wal_written(const struct db *db); /* pages written to it since db_open */
 int db_checkpoint(struct db *db);             /* moves what readers allow into the file */
 
+/* Copies the whole index into a new file `name` beside it, as the transaction that is open here sees it; others write on.
+ * Not synced: whoever keeps it does that. */
+int db_copy(struct db *db, const char *name);
+
 #endif

@@ -1,8 +1,10 @@
-/* db_sql_care: the statements of verify, repair and rebuild; a part of db_sql.h. */
+/* db_sql_care: the statements of backup, verify, repair and rebuild; a part of db_sql.h. */
 #ifndef POSTEL_DB_SQL_CARE_H
 #define POSTEL_DB_SQL_CARE_H
 
 #define DB_SQL_CARE(X)                                                                                                 \
+    X(BACKUP_SEGMENTS, "SELECT seg, end FROM segment ORDER BY seg")                                                    \
+    X(BACKUP_BIG, "SELECT bid, len FROM blob WHERE big = 1 ORDER BY bid")                                              \
     X(VERIFY_INDEX, "PRAGMA integrity_check(20)")                                                                      \
     X(VERIFY_SIZES, "SELECT (SELECT coalesce(sum(end), 0) FROM segment), (SELECT coalesce(max(bid), 0) FROM blob),"    \
                     " (SELECT coalesce(max(eid), 0) FROM email), (SELECT count(*) FROM mailbox)")                      \

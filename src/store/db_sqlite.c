@@ -189,6 +189,33 @@ int db_checkpoint(struct db *db)
     return 0;
 }
 
+/* ---- copying ---- */
+
+int db_copy(struct db *db, const char *name)
+{
+    char path[4096];
+    sqlite3 *to = NULL;
+    struct span own = span_z(sqlite3_db_filename(db->handle, "main"));
+    while (own.n > 0 && own.p[own.n - 1] != '/')
+        own.n--;
+    snprintf(path, sizeof path, "%.*s%s", SPAN_ARGS(own), name);
+    int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(to, "PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF", NULL, NULL, NULL);
+    sqlite3_backup *b = rc == SQLITE_OK ? sqlite3_backup_init(to, "main", db->handle, "main") : NULL;
+    if (b != NULL) {
+        sqlite3_backup_step(b, -1); /* at once: in pieces it would begin anew with each commit */
+        rc = sqlite3_backup_finish(b);
+    }
+    bool copied = b != NULL && rc == SQLITE_OK;
+    if (!copied)
+        snprintf(db->why, sizeof db->why, "copy: %s", to != NULL ? sqlite3_errmsg(to) : sqlite3_errstr(rc));
+    sqlite3_close(to);
+    if (!copied)
+        db->trouble = (rc & 0xff) == SQLITE_FULL ? DB_NO_SPACE : DB_FAULT;
+    return copied ? 0 : -1;
+}
+
 /* ---- opening ---- */
 
 static int exec(struct db *db, const char *sql, struct fail *f)

@@ -225,6 +225,7 @@ static int take_dir(struct store *s, const char *dir, struct fail *f)
     if (fd < 0)
         return fail_errno(f, "create the index", errno);
     close(fd);
+    store_io->unlink(s->dir, "backup.db"); /* of a backup that did not come to its end */
     return store_io->fsync(s->dir) == 0 ? 0 : fail_errno(f, "fsync of the store's directory", errno);
 }
 
