@@ -113,8 +113,12 @@ static const char version_2[] =
     " PRIMARY KEY(account, key)) WITHOUT ROWID;"
     "CREATE INDEX kv_expires ON kv(expires_s) WHERE expires_s > 0;";
 
+/* What refers to a blob: for verify, and to say whose messages a damaged one is. Grows at its right edge. */
+static const char version_3[] = "CREATE INDEX email_bid ON email(bid);";
+
 const struct db_step db_schema_steps[] = {
     {"the first tables", version_1, NULL},
     {"a tree of mailboxes, threads, uploads, values", version_2, NULL},
+    {"emails by blob", version_3, NULL},
 };
 const size_t db_schema_version = COUNT_OF(db_schema_steps);

@@ -19,21 +19,27 @@
                     " FROM segment s ORDER BY s.seg DESC LIMIT 1")                                                     \
     X(VERIFY_BLOBS, "SELECT b.bid, b.seg, b.off, b.meta, b.len, b.big, b.refs,"                                        \
                     " (SELECT count(*) FROM email e WHERE e.bid = b.bid) + (SELECT count(*) FROM upload u"             \
-                    " WHERE u.bid = b.bid), (SELECT end FROM segment s WHERE s.seg = b.seg)"                                                 \
+                    " WHERE u.bid = b.bid), (SELECT end FROM segment s WHERE s.seg = b.seg)"                           \
                     " FROM blob b WHERE b.bid > ?1 ORDER BY b.bid LIMIT ?2")                                           \
     X(VERIFY_USES, "SELECT e.eid, e.account, m.mailbox, m.uid, (SELECT name FROM mailbox x WHERE x.account = e.account" \
-                   " AND x.mailbox = m.mailbox) FROM email e LEFT JOIN member m ON m.eid = e.eid WHERE e.bid = ?1")    \
+                   " AND x.mailbox = m.mailbox) FROM email e LEFT JOIN member m ON m.eid = e.eid WHERE e.bid = ?1"     \
+                    " UNION ALL SELECT 0, account, 0, 0, NULL FROM upload WHERE bid = ?1")                             \
     X(VERIFY_EMAILS, "SELECT e.eid, e.account, e.bid, e.size, e.edits, b.len,"                                         \
-                     " (SELECT count(*) FROM member m WHERE m.eid = e.eid)"                                            \
+                     " (SELECT count(*) FROM member m WHERE m.eid = e.eid),"                                           \
+                     " e.eid >= coalesce((SELECT value FROM state WHERE name = 'threaded'), 1)"                        \
+                     " OR EXISTS(SELECT 1 FROM thread_email t WHERE t.eid = e.eid)"                                    \
                      " FROM email e LEFT JOIN blob b ON b.bid = e.bid WHERE e.eid > ?1 ORDER BY e.eid LIMIT ?2")       \
     X(VERIFY_MAILBOX, "SELECT m.account, m.mailbox, m.name, m.uidnext, m.highmodseq, m.total, m.unseen, m.deleted,"    \
                       " m.size, a.account, a.modseq, a.floor, m.unread FROM mailbox m LEFT JOIN account a ON a.account = m.account" \
                       " WHERE m.account > ?1 OR (m.account = ?1 AND m.mailbox > ?2) ORDER BY m.account, m.mailbox LIMIT 1") \
     X(VERIFY_MEMBERS, "SELECT m.uid, m.eid, m.flags, m.size, m.created_modseq, m.modseq, e.account, e.size"            \
                       " FROM member m LEFT JOIN email e ON e.eid = m.eid WHERE m.mailbox = ?1 ORDER BY m.uid")         \
+    X(VERIFY_THREADS, "SELECT t.eid, EXISTS(SELECT 1 FROM email e WHERE e.eid = t.eid) FROM thread_email t"            \
+                      " WHERE t.eid > ?1 ORDER BY t.eid LIMIT ?2")                                                     \
+    X(VERIFY_UPLOADS, "SELECT bid, account FROM upload u WHERE NOT EXISTS(SELECT 1 FROM blob b WHERE b.bid = u.bid)")  \
     X(VERIFY_MEMBER_BOX, "SELECT mailbox FROM member WHERE mailbox > ?1 ORDER BY mailbox LIMIT 1")                     \
     X(VERIFY_BOX_HAS, "SELECT 1 FROM mailbox WHERE mailbox = ?1")                                                      \
-    X(VERIFY_GONE, "SELECT coalesce(max(modseq), 0) FROM gone WHERE account = ?1")                     \
+    X(VERIFY_GONE, "SELECT coalesce(max(modseq), 0) FROM gone WHERE account = ?1")                                     \
     X(VERIFY_GONE_ACCOUNT, "SELECT account FROM gone WHERE account > ?1 ORDER BY account LIMIT 1")                     \
     X(VERIFY_OPS, "SELECT count(*) FROM op WHERE length(op) <> 16 OR length(result) % 8 <> 0 OR expires_s <= 0")       \
     /* repair: each makes true again what a finding said is not */                                                     \
@@ -56,7 +62,7 @@
     X(REPAIR_MEMBER_GONE, "INSERT OR IGNORE INTO gone(account, modseq, gone_s, mailbox, uid, eid)"                     \
                           " SELECT ?1, (SELECT max(m) + 1 FROM (SELECT modseq AS m FROM account WHERE account = ?1 UNION ALL" \
                           " SELECT highmodseq FROM mailbox WHERE account = ?1 UNION ALL SELECT max(modseq) FROM gone"  \
-                          " WHERE account = ?1)), strftime('%s', 'now'), mailbox, uid, eid FROM member WHERE mailbox = ?2 AND uid = ?3")      \
+                          " WHERE account = ?1)), strftime('%s', 'now'), mailbox, uid, eid FROM member WHERE mailbox = ?2 AND uid = ?3") \
     X(REPAIR_ACCOUNT, "INSERT OR IGNORE INTO account(account, modseq, floor, uidvalidity) VALUES(?1, 0, 0, 0)")        \
     X(REPAIR_MODSEQ, "UPDATE account SET modseq = (SELECT max(m) FROM (SELECT modseq AS m UNION ALL"                   \
                      " SELECT highmodseq FROM mailbox WHERE account = ?1 UNION ALL SELECT coalesce(max(modseq), 0) FROM gone" \
@@ -71,16 +77,16 @@
                       " coalesce(sum(flags & 25 = 0), 0) AS unread,"                                                   \
                       " coalesce(max(uid), 0) AS uid, coalesce(max(modseq), 0) AS modseq FROM member WHERE mailbox = ?2) AS n" \
                       " WHERE account = ?1 AND mailbox = ?2")                                                          \
-    X(REPAIR_BOX, "INSERT INTO mailbox(account, mailbox, name, role, uidvalidity, uidnext, highmodseq, changed_modseq,"  \
-                  " total, unseen, deleted, size, subscribed) SELECT account, ?1, 'Recovered ' || ?1, 0, ?2, 1, 1, 1,"   \
-                  " 0, 0, 0, 0, 1 FROM email WHERE eid IN (SELECT eid FROM member WHERE mailbox = ?1) LIMIT 1")          \
+    X(REPAIR_BOX, "INSERT INTO mailbox(account, mailbox, name, role, uidvalidity, uidnext, highmodseq, changed_modseq," \
+                  " total, unseen, deleted, size, subscribed) SELECT account, ?1, 'Recovered ' || ?1, 0, ?2, 1, 1, 1," \
+                  " 0, 0, 0, 0, 1 FROM email WHERE eid IN (SELECT eid FROM member WHERE mailbox = ?1) LIMIT 1")        \
     X(REPAIR_INBOX, "INSERT INTO member(mailbox, uid, eid, flags, size, internal_ms, saved_after_ms, created_modseq, modseq)" \
                     " SELECT mailbox, max(uidnext, (SELECT coalesce(max(uid), 0) + 1 FROM member m WHERE m.mailbox ="  \
                     " mailbox.mailbox)), e.eid, 0, e.size, e.received_ms, 0, ?2, ?2 FROM email e JOIN mailbox ON"      \
                     " mailbox.account = e.account AND role = 1 WHERE e.eid = ?1")                                      \
     X(REPAIR_INBOX_OF, "SELECT e.account, m.mailbox FROM email e JOIN mailbox m ON m.account = e.account AND m.role = 1" \
                        " WHERE e.eid = ?1")                                                                            \
-    X(REPAIR_BOX_ACCOUNT, "SELECT account FROM mailbox WHERE mailbox = ?1")                                                                                \
+    X(REPAIR_BOX_ACCOUNT, "SELECT account FROM mailbox WHERE mailbox = ?1")                                            \
     X(REPAIR_OPS, "DELETE FROM op WHERE length(op) <> 16 OR length(result) % 8 <> 0 OR expires_s <= 0")
 
 #endif

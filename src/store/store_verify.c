@@ -5,7 +5,7 @@
  *   blobs      each has its record where the index says, its file, and as many emails as it counts
  *   emails     each has a blob, a place in a mailbox, and an edit list that gives the size it says
  *   mailboxes  members in order, theirs, below uidnext and modseq; counters against a recount; tombstones
- *   strays     members, tombstones and remembered results that belong to nothing
+ *   strays     threads, uploads, members, tombstones and remembered results that belong to nothing
  *   counters   of segments and of the whole store
  */
 #include "store/store_verify_impl.h"
@@ -41,6 +41,10 @@ int store_verify_body(struct store_verify *v, struct db *db, uint64_t bid, const
     int n = 0, rc = DB_FIRST(db, DB_VERIFY_USES, DB_I(bid));
     for (; rc == 1; rc = db_next(db, DB_VERIFY_USES), n++) {
         struct span name = db_bytes(db, DB_VERIFY_USES, 4);
+        if (db_i64(db, DB_VERIFY_USES, 0) == 0) {
+            FOUND(VERIFY_BODY, bid, 0, 0, "%s: %s: account %" PRId64 ": upload %" PRIu64, where, what, db_i64(db, DB_VERIFY_USES, 1), bid);
+            continue;
+        }
         FOUND(VERIFY_BODY, bid, 0, 0, "%s: %s: account %" PRId64 ": %.*s uid %" PRId64 " (email %" PRId64 ")", where, what,
               db_i64(db, DB_VERIFY_USES, 1), (int)MIN_OF(name.n, (size_t)200), name.p != NULL ? name.p : "no mailbox",
               db_i64(db, DB_VERIFY_USES, 3), db_i64(db, DB_VERIFY_USES, 0));
@@ -115,9 +119,9 @@ static int check_place(struct store_verify *v, struct db *db, const struct blob 
 static int check_blob(struct store_verify *v, struct db *db, const struct blob *b)
 {
     if (b->emails == 0)
-        FOUND(VERIFY_BLOB_UNUSED, b->bid, 0, 0, "blob %" PRIu64 " has no email", b->bid);
+        FOUND(VERIFY_BLOB_UNUSED, b->bid, 0, 0, "blob %" PRIu64 " has no email and no upload", b->bid);
     else if (b->refs != b->emails)
-        FOUND(VERIFY_BLOB_REFS, b->bid, 0, 0, "blob %" PRIu64 " counts %" PRId64 " emails, there are %" PRId64, b->bid, b->refs,
+        FOUND(VERIFY_BLOB_REFS, b->bid, 0, 0, "blob %" PRIu64 " counts %" PRId64 " references, there are %" PRId64, b->bid, b->refs,
               b->emails);
     return check_place(v, db, b);
 }
@@ -163,6 +167,8 @@ static void check_email(struct store_verify *v, struct db *db)
               " octets, it has %" PRIu64, eid, account, size, want);
     if (db_i64(db, id, 6) == 0)
         FOUND(VERIFY_EMAIL_UNUSED, (uint64_t)eid, 0, 0, "email %" PRId64 " of account %" PRId64 " is in no mailbox", eid, account);
+    if (db_i64(db, id, 7) == 0)
+        FOUND(VERIFY_THREAD, (uint64_t)eid, 0, 0, "email %" PRId64 " of account %" PRId64 " has no thread", eid, account);
 }
 
 static int step_emails(struct store_verify *v, struct db *db)
@@ -214,7 +220,7 @@ static int step_store(struct store_verify *v, struct db *db)
 static const struct phase {
     int (*step)(struct store_verify *v, struct db *db); /* 1: again, 0: done, -1 */
 } phases[] = {
-    {step_index}, {store_verify_log}, {step_blobs}, {step_emails}, {store_verify_mailbox}, {store_verify_strays},
+    {step_index}, {store_verify_log}, {step_blobs}, {step_emails}, {store_verify_mailbox}, {store_verify_threads}, {store_verify_strays},
     {step_live}, {step_store},
 };
 

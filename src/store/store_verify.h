@@ -28,6 +28,9 @@ enum verify_kind {
     VERIFY_MAILBOX_LOST,    /* b: mailbox that exists no more, with members: made again */
     VERIFY_ACCOUNT,         /* a: account; row missing, or modseq too low */
     VERIFY_GONE,            /* a: account that is not there, with tombstones: drop */
+    VERIFY_THREAD,          /* a: email without a thread though its turn has come: begins one */
+    VERIFY_THREAD_LOST,     /* a: email that is not there, with a thread: drop */
+    VERIFY_UPLOAD,          /* a: blob that is not there, with an upload: drop */
     VERIFY_OPS,             /* remembered results that cannot be read: drop */
     VERIFY_FILE,            /* a file is missing or too short, as a whole */
 };

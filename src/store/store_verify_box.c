@@ -128,6 +128,28 @@ int store_verify_mailbox(struct store_verify *v, struct db *db)
 
 /* ---- what belongs to nothing ---- */
 
+int store_verify_threads(struct store_verify *v, struct db *db)
+{
+    enum { ROWS = 2000 };
+    unsigned n = 0;
+    int rc = DB_FIRST(db, DB_VERIFY_THREADS, DB_I(v->key), DB_I(ROWS));
+    for (; rc == 1; rc = db_next(db, DB_VERIFY_THREADS), n++) {
+        v->key = db_i64(db, DB_VERIFY_THREADS, 0);
+        if (db_i64(db, DB_VERIFY_THREADS, 1) == 0)
+            store_verify_found(v, VERIFY_THREAD_LOST, (uint64_t)v->key, 0, 0, "email %" PRId64 " has a thread and does not exist", v->key);
+    }
+    return rc != 0 ? rc : n == ROWS;
+}
+
+static int stray_uploads(struct store_verify *v, struct db *db)
+{
+    int rc = DB_FIRST(db, DB_VERIFY_UPLOADS);
+    for (; rc == 1; rc = db_next(db, DB_VERIFY_UPLOADS))
+        store_verify_found(v, VERIFY_UPLOAD, (uint64_t)db_i64(db, DB_VERIFY_UPLOADS, 0), 0, 0, "upload %" PRId64 " of account %" PRId64
+                           " has no blob", db_i64(db, DB_VERIFY_UPLOADS, 0), db_i64(db, DB_VERIFY_UPLOADS, 1));
+    return rc;
+}
+
 static int lost_members(struct store_verify *v, struct db *db, uint64_t mailbox)
 {
     int rc = DB_FIRST(db, DB_VERIFY_BOX_HAS, DB_I(mailbox)); /* made meanwhile? */
@@ -169,7 +191,7 @@ static int stray_gone(struct store_verify *v, struct db *db)
 
 int store_verify_strays(struct store_verify *v, struct db *db)
 {
-    if (stray_members(v, db) != 0 || stray_gone(v, db) != 0)
+    if (stray_uploads(v, db) != 0 || stray_members(v, db) != 0 || stray_gone(v, db) != 0)
         return -1;
     int rc = DB_FIRST(db, DB_VERIFY_OPS);
     if (rc != 1)

@@ -38,6 +38,7 @@ const char *store_verify_header(int fd, uint64_t off, uint64_t end, unsigned cha
 
 /* store_verify_box.c */
 int store_verify_mailbox(struct store_verify *v, struct db *db);
+int store_verify_threads(struct store_verify *v, struct db *db);
 int store_verify_strays(struct store_verify *v, struct db *db);
 
 #endif

@@ -28,6 +28,9 @@ static const char *const remedies[] = {
     [VERIFY_MAILBOX_LOST] = "make a mailbox for them, named Recovered and its number",
     [VERIFY_ACCOUNT] = "make the row, raise the modseq",
     [VERIFY_GONE] = "remove the tombstones",
+    [VERIFY_THREAD] = "begin a thread with it",
+    [VERIFY_THREAD_LOST] = "forget the thread's entry",
+    [VERIFY_UPLOAD] = "forget the upload",
     [VERIFY_OPS] = "forget the results",
 };
 
@@ -120,6 +123,12 @@ static int repair_one(struct db *db, const struct verify_finding *x)
                    : DB_RUN(db, DB_REPAIR_MODSEQ, DB_I(x->a));
     case VERIFY_GONE:
         return DB_RUN(db, DB_GONE_DELETE_ALL, DB_I(x->a));
+    case VERIFY_THREAD:
+        return DB_RUN(db, DB_THREAD_PUT, DB_I(x->a), DB_I(x->a));
+    case VERIFY_THREAD_LOST:
+        return DB_RUN(db, DB_THREAD_DROP, DB_I(x->a));
+    case VERIFY_UPLOAD:
+        return DB_RUN(db, DB_UPLOAD_DELETE, DB_I(x->a));
     case VERIFY_OPS:
         return DB_RUN(db, DB_REPAIR_OPS);
     case VERIFY_NOTE: case VERIFY_LOG: case VERIFY_FILE: case VERIFY_INDEX_DAMAGED:

@@ -278,7 +278,7 @@ static void wrong_counters(void **state)
                 "account 1: INBOX: modseq 6 is below a message's 1203", "account 1: modseq 6 is below a tombstone's 1206",
                 "seg-00000001 counts ...", "the store counts 1 emails, there are 1439", "the store counts 2 blobs, there are 1199",
                 "the next email is to be 3, which is taken up to 1442", "the next blob is to be 4, which is taken up to 1202",
-                "the next mailbox is to be 1, which is taken up to 2", "blob 20 counts 9 emails, there are 2"), NOTHING);
+                "the next mailbox is to be 1, which is taken up to 2", "blob 20 counts 9 references, there are 2"), NOTHING);
     struct store *s = store_testing_open();
     assert_int_equal(store_testing_check(s, 1), 1199);
     store_close(s);
@@ -291,7 +291,7 @@ static void deleted_rows(void **state)
         "DELETE FROM member WHERE mailbox = 1 AND uid = 11;"
         "UPDATE segment SET emails = emails - 1, blobs = blobs - 1 WHERE seg = (SELECT max(seg) FROM segment);"
         "DELETE FROM mailbox WHERE account = 2;");
-    damage(LIST("account 1: INBOX uid 2 has no email (it was 2)", "blob 2 has no email", "email 4 of account 1 has no blob (it was 4)",
+    damage(LIST("account 1: INBOX uid 2 has no email (it was 2)", "blob 2 has no email and no upload", "email 4 of account 1 has no blob (it was 4)",
                 "email 13 of account 1 is in no mailbox", "account 1: INBOX counts 1199 messages, there are 1198",
                 "account 1: INBOX counts 1199 unseen, there are 1198", "account 1: INBOX counts 26...",
                 "account 1: INBOX counts 1199 unread, there are 1198",
@@ -314,6 +314,7 @@ static void wrong_rows(void **state)
         "UPDATE blob SET seg = 77 WHERE bid = 11;"
         "UPDATE account SET floor = 99999 WHERE account = 1; DELETE FROM account WHERE account = 2;"
         "INSERT INTO gone(account, modseq, mailbox, uid, eid) VALUES(55, 1, 1, 1, 1);"
+        "INSERT INTO thread_email VALUES(99999, 5); INSERT INTO upload VALUES(99999, 5, 1, 1, 1);"
         "UPDATE op SET result = x'00' WHERE op = (SELECT min(op) FROM op);");
     struct store_place p;
     struct fail f = {0};
@@ -326,7 +327,8 @@ static void wrong_rows(void **state)
         "email 4 of account 1: its edit list cannot be read", ": no record: account 1: INBOX uid 5 (email 5)",
         ": another record than the index says: account 1: INBOX uid 6 (email 7)", ": segment is not in the index: account 1: INBOX uid 11 (email 13)",
         "account 1: the floor of its tombstones is 99999, above its modseq 1206", "account 2 has mailboxes and no row",
-        "account 55 has tombstones and does not exist", "1 remembered results of operations cannot be read", " live bytes, there are ",
+        "account 55 has tombstones and does not exist", "1 remembered results of operations cannot be read",
+        "email 99999 has a thread and does not exist", "upload 99999 of account 5 has no blob", " live bytes, there are ",
     };
     for (size_t w = 0; w < COUNT_OF(want); w++) {
         bool hit = false;
