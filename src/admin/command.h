@@ -12,9 +12,9 @@
     X(ADMIN, "admin", "ADDRESS", "the account that gets postmaster@ and abuse@; made if it does not exist")            \
     X(LANGUAGE, "language", "de|en", "the language of what the server writes to this account")                         \
     X(PASSWORD_STDIN, "password-stdin", "", "the password is the first line of standard input")                        \
-    X(REPAIR, "repair", "", "mends what can be mended, after saying what it will do")                                      \
     X(YES, "yes", "", "does not ask back")                                                                             \
-    X(PLAIN, "plain", "", "for scripts: fields separated by a tab, no heading")
+    X(PLAIN, "plain", "", "for scripts: fields separated by a tab, no heading")                                        \
+    X(REPAIR, "repair", "", "mends what can be mended, after saying what it will do")
 
 enum command_option {
 #define X(name, spelled, takes, help) OPTION_##name,
