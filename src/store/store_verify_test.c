@@ -310,7 +310,7 @@ static void wrong_rows(void **state)
 {
     sql("UPDATE email SET size = 5 WHERE eid = 1; UPDATE member SET size = 6 WHERE mailbox = 1 AND uid = 3;"
         "UPDATE email SET edits = x'0105' WHERE eid = 4;"
-        "UPDATE blob SET off = off + 1 WHERE bid = 5; UPDATE blob SET len = len + 1 WHERE bid = 6;"
+        "UPDATE blob SET off = off + 1 WHERE bid = 5; UPDATE blob SET len = len - 1 WHERE bid = 6;"
         "UPDATE blob SET seg = 77 WHERE bid = 11;"
         "UPDATE account SET floor = 99999 WHERE account = 1; DELETE FROM account WHERE account = 2;"
         "INSERT INTO gone(account, modseq, mailbox, uid, eid) VALUES(55, 1, 1, 1, 1);"
@@ -324,7 +324,7 @@ static void wrong_rows(void **state)
     size_t n = store_verify_findings(v, 0, &x);
     const char *const want[] = {
         "email 1 of account 1 says 5 octets, it has 20", "account 1: INBOX uid 1 says ", "account 1: INBOX uid 3 says 6 octets, its email 20",
-        "email 4 of account 1: its edit list cannot be read", ": no record: account 1: INBOX uid 5 (email 5)",
+        "email 4 of account 1: its edit list cannot be read", ": account 1: INBOX uid 5 (email 5)",
         ": another record than the index says: account 1: INBOX uid 6 (email 7)", ": segment is not in the index: account 1: INBOX uid 11 (email 13)",
         "account 1: the floor of its tombstones is 99999, above its modseq 1206", "account 2 has mailboxes and no row",
         "account 55 has tombstones and does not exist", "1 remembered results of operations cannot be read",
