@@ -1,6 +1,8 @@
 /* message_id: finds message ids; equal ids must come out equal however they were folded (threads hang on it). */
 #include "format/message_id.h"
 
+enum { BARE_BYTES = 4096 }; /* the rest is searched for a < before each bare word: so that this stays linear (SEC-08) */
+
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == 0; }
 
 static struct span squeeze(struct span s, struct arena *mem)
@@ -35,7 +37,7 @@ bool message_id_next(struct span *rest, struct span *id, struct arena *mem)
     while (rest->n > 0) {
         const char *open = memchr(rest->p, '<', rest->n);
         if (open == NULL) /* *rest keeps a '>' before it once an id in <> was told: then the rest is no id */
-            return rest->p[0] != '>' && bare_word(rest, id);
+            return rest->n <= BARE_BYTES && rest->p[0] != '>' && bare_word(rest, id);
         struct span in = span_from(*rest, (size_t)(open - rest->p) + 1);
         const char *close = in.n > 0 ? memchr(in.p, '>', in.n) : NULL;
         *rest = close ? span_from(in, (size_t)(close - in.p)) : SPAN("");
