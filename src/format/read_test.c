@@ -103,7 +103,7 @@ static void slices(void **state)
         str_addz(&m, kinds[k]);
         str_addz(&m, "\r\n");
         for (int i = 0; i < 9000; i++)
-            str_addz(&m, k == 1 || k == 4 ? "w6TDtsO8w58gPEI+\r\n" : "=41w6TD tsO8w58gPEI+=\r\n\xC3\xA4\r\n" + i % 3);
+            str_addz(&m, k == 1 || k == 4 ? "w6TDtsO8w58gPEI+\r\n" : &"=41w6TD tsO8w58gPEI+=\r\n\xC3\xA4\r\n"[i % 3]);
         mime_walk(str_span(&m), &tree, NULL, NULL, &mem);
         for (enum part_form form = PART_RAW; form <= PART_FOLDED; form++) {
             struct read_slice all = {.length = 10000000};
