@@ -1,4 +1,4 @@
-/* postel backup: fetches a moment of the running server into a directory: what is not there yet (doc/decisions/07-backup.md). */
+/* postel backup: fetches a moment of the running server into a directory: what is not there yet (doc/decisions/09-backup.md). */
 #include "admin/admin_backup.h"
 
 #include "admin/backup_manifest.h"

@@ -1,4 +1,4 @@
-/* postel restore: makes a data directory from a backup, each file against its hash (doc/decisions/07-backup.md). */
+/* postel restore: makes a data directory from a backup, each file against its hash (doc/decisions/09-backup.md). */
 #include "admin/admin_backup.h"
 
 #include "admin/backup_manifest.h"

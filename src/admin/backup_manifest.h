@@ -1,5 +1,5 @@
 /* backup_manifest: the list of what a backup holds, with sizes and hashes; written last, so that a backup without one never
- * happened (doc/decisions/07-backup.md). Exports backup_hash_* too. */
+ * happened (doc/decisions/09-backup.md). Exports backup_hash_* too. */
 #ifndef POSTEL_BACKUP_MANIFEST_H
 #define POSTEL_BACKUP_MANIFEST_H
 

@@ -104,7 +104,7 @@
 #define MSG_alias_remove(F, L) F(bytes, address)
 #define MSG_alias_remove_r(F, L)
 
-/* The directory and the keys as one bundle (doc/decisions/07-backup.md) of one moment, in windows of 65,536 bytes; id 0
+/* The directory and the keys as one bundle (doc/decisions/09-backup.md) of one moment, in windows of 65,536 bytes; id 0
  * begins one. It is forgotten with its last window, or when another begins. */
 #define MSG_auth_backup(F, L) F(u64, id) F(u64, offset)
 #define MSG_auth_backup_r(F, L) F(u64, id) F(u64, size) F(bytes, data)

@@ -1,4 +1,4 @@
-/* store_backup: the store of one moment, readable while it goes on serving (doc/decisions/07-backup.md). */
+/* store_backup: the store of one moment, readable while it goes on serving (doc/decisions/09-backup.md). */
 #ifndef POSTEL_STORE_BACKUP_H
 #define POSTEL_STORE_BACKUP_H
 
