@@ -88,6 +88,17 @@ static int take_lock(struct fail *f)
     return 0;
 }
 
+/* REL-01: a directory that was just made is itself an entry that a power cut can take, with all the mail below it. */
+static int sync_dir(const char *dir, struct fail *f)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EACCES ? 0 : fail_errno(f, dir, errno); /* above ours, and not for us to read */
+    int bad = fsync(fd), err = errno;
+    close(fd);
+    return bad < 0 && err != EINVAL ? fail_errno(f, dir, err) : 0; /* EINVAL: a file system without such a thing */
+}
+
 int master_place_enter(const struct config *c, struct fail *f)
 {
     static const char *const below[] = {"run", "store", "auth"};
@@ -102,6 +113,8 @@ int master_place_enter(const struct config *c, struct fail *f)
         if (check_dir(below[i], f) < 0)
             return -1;
     }
+    if (sync_dir(".", f) < 0 || sync_dir("..", f) < 0)
+        return -1;
     return take_lock(f);
 }
 
