@@ -25,7 +25,7 @@ def data():
 
 
 def test_run(data):
-    base = str(random.randrange(20000, 60000))
+    base = str(random.randrange(10240, 29000))
     up = run("--background", "--data", data, "--ports", base, "--demo-password", "by heart")
     assert up.returncode == 0, up.stdout + up.stderr
     for word in ("alice@demo.test", "berta@demo.test", "by heart", str(int(base) + 25), "Isolation reached",

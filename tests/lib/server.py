@@ -1,6 +1,7 @@
 """A Postel of the test's own: on free loopback ports, in a directory of its own, as an ordinary user where we are root."""
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -17,16 +18,15 @@ ORDINARY = "nobody"  # whom the server becomes where the tests run as root
 
 
 def free_port():
-    """A port that was free on both loopback addresses a moment ago."""
+    """A port that was free on both loopback addresses a moment ago; below those that the kernel gives to connections."""
     while True:
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        if not have_ipv6():
-            return port
+        port = random.randrange(10240, 32000)
         try:
-            with socket.socket(socket.AF_INET6) as s:
-                s.bind(("::1", port))
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+            if have_ipv6():
+                with socket.socket(socket.AF_INET6) as s:
+                    s.bind(("::1", port))
             return port
         except OSError:
             continue
@@ -78,6 +78,7 @@ class Server:
                 self.cli("account", "add", name + "@example.test", "--password-stdin", input=PASSWORD + "\n")
 
     def start(self, wait_s=30):
+        before = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.binary, "serve", "--config", self.config], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, start_new_session=True)
@@ -85,7 +86,7 @@ class Server:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise RuntimeError("the server ended at start:\n" + self.log_tail())
-            if "ev=postel.ready" in self.log_text():
+            if "ev=postel.ready" in self.log_text(before):
                 return
             time.sleep(0.02)
         self.kill()
@@ -99,8 +100,10 @@ class Server:
             raise RuntimeError(f"postel {' '.join(args)}: {done.stderr}\n{self.log_tail()}")
         return done.stdout if check else done
 
-    def log_text(self):
+    def log_text(self, start=0):
+        """The log, from byte `start` on."""
         with open(self.log, errors="replace") as f:
+            f.seek(start)
             return f.read()
 
     def log_tail(self, lines=30):
