@@ -120,7 +120,7 @@ def test_verify_while_serving_and_not():
         server.stop()
         assert server.cli("verify") == "clean\n"
         db = sqlite3.connect(os.path.join(server.data, "store", "index.db"))
-        db.execute("UPDATE mailbox SET total = total + 5")
+        db.execute("UPDATE mailbox SET total = total + 5 WHERE role = 1")
         db.commit()
         db.close()
         done = server.cli("verify", check=False)
