@@ -68,7 +68,7 @@ static NORETURN void child(void)
             sh->begun = ++n;
             store_submit(s, &f[i].w);
         }
-        usleep(50);
+        usleep(1000); /* so that there is load left for the last rounds */
     }
     pause();
     _exit(0);
@@ -126,7 +126,7 @@ static void killed_under_load(void **state)
         if (pid == 0)
             child();
         /* every third time from its first moment on, else once it works, however long a busy machine takes to open it */
-        for (uint32_t before = sh->begun, i = 0; round % 3 != 0 && sh->begun == before && i < 5000; i++)
+        for (uint32_t before = sh->begun, i = 0; round % 3 != 0 && sh->begun == before && before < OPS && i < 5000; i++)
             usleep(1000);
         usleep((useconds_t)(2000 + rand_below(30000)));
         kill(pid, SIGKILL);
