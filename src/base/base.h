@@ -32,6 +32,14 @@ void base_die(const char *what) NORETURN;   /* logs `what` and aborts: only for 
 
 /* SEC-06: nothing that relies on a NUL or parses numbers without a limit. */
 #ifndef POSTEL_ALLOW_UNSAFE
+#ifdef __clang__ /* with FORTIFY some are macros, and clang warns when a macro is poisoned */
+#undef strcpy
+#undef strcat
+#undef sprintf
+#undef vsprintf
+#undef strtok
+#undef gets
+#endif
 #pragma GCC poison strcpy strcat sprintf vsprintf strtok atoi atol atoll gets system popen
 #endif
 
