@@ -41,11 +41,13 @@ static void every_message_round_trips(void **state)
 static void bytes_are_as_documented(void **state)
 {
     static const unsigned char want[] = {
-        1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, /* status, generation, one record: */
+        1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, /* status, generation, flags */
+        2, 0, 0, 0, '+', 'x', 1, 0, 0, 0,               /* detail, one record: */
         7, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 'a', '@', 'b', 0, 0, 0, 0,
+        0, 0, 0, 0,                                     /* none of the other list */
     };
     struct msg_rcpt_target t = {.account = 7, .address = SPAN("a@b")};
-    struct msg_rcpt_check_r m = {.status = 1, .generation = 5, .targets = {&t, 1}};
+    struct msg_rcpt_check_r m = {.status = 1, .generation = 5, .flags = 1, .detail = SPAN("+x"), .targets = {&t, 1}};
     struct str wire;
     str_init(&wire, &mem);
     ipc_encode(&wire, MSG_ID_rcpt_check, true, &m);

@@ -14,6 +14,8 @@
 
 /* A recipient comes down to accounts of ours. address: the account's own, for Delivered-To. */
 #define MSG_rcpt_target(F, L) F(u64, account) F(bytes, address) F(bytes, lang)
+/* An address elsewhere that an alias of ours leads to. domain: its folded A-labels. via: that alias, with our domain. */
+#define MSG_rcpt_forward(F, L) F(bytes, address) F(bytes, domain) F(bytes, via)
 #define MSG_tls_chain(F, L) F(u64, key_id) F(bytes, pem)
 #define MSG_domain_row(F, L) F(bytes, name) F(bytes, admin) F(u64, accounts) F(u64, aliases)
 #define MSG_account_row(F, L) F(u64, account) F(bytes, address) F(bytes, lang) F(u32, disabled) F(i64, created_s)
@@ -21,6 +23,43 @@
 /* mailbox 0: the account's INBOX, made when it is not there. flags: enum member_flag. */
 #define MSG_ingest_target(F, L) F(u64, account) F(u64, mailbox) F(bytes, address) F(bytes, lang) F(u32, flags)
 #define MSG_ingest_result(F, L) F(u64, account) F(u64, mailbox) F(u64, uid) F(u64, eid) F(u64, modseq)
+/* A recipient elsewhere, queued in the same commit. address: as it is sent on; domain: folded A-labels, or a literal with
+ * its brackets. notify: enum dsn_notify, 0 = not given (RFC 3461 4.1). orcpt: "rfc822;address" out of its xtext, or empty.
+ * via: the alias of ours that leads there; without a login no others are taken, and store asks auth whether it is so. */
+#define MSG_ingest_remote(F, L) F(bytes, address) F(bytes, domain) F(u32, notify) F(bytes, orcpt) F(bytes, via)
+/* A recipient of the envelope whose sender wants to hear that it went well (NOTIFY=SUCCESS) and for whom our part ends
+ * with this commit. action: DSN_DELIVERED, or DSN_EXPANDED by an alias with several targets (RFC 3461 5.2.7). */
+#define MSG_ingest_note(F, L) F(bytes, address) F(u32, action) F(bytes, orcpt)
+/* A message of the queue that relay has leased, and its recipients by qid. flags: enum envelope_flag. sender: without <>,
+ * already rewritten (SRS). route: where queue route sends it ("host:port"), or empty. trace: 12 characters. size: of what
+ * goes out, edit list applied. */
+#define MSG_queue_message(F, L)                                                                                        \
+    F(u64, qid) F(bytes, sender) F(u64, account) F(u64, size) F(u32, flags) F(bytes, envid) F(u32, ret)                \
+    F(i64, created_ms) F(i64, expires_ms) F(bytes, trace) F(bytes, route)
+/* tries: attempts so far. maybe_sent: how many of them ended between the far side's answer and our commit (REL-03). */
+#define MSG_queue_rcpt(F, L)                                                                                           \
+    F(u64, rid) F(u64, qid) F(bytes, address) F(u32, notify) F(bytes, orcpt) F(u32, tries) F(u32, maybe_sent)
+/* waiting: recipients not done and not held. due_ms: of the first one. */
+#define MSG_queue_domain(F, L) F(bytes, domain) F(u64, waiting) F(i64, due_ms) F(u32, suspended)
+#define MSG_queue_rid(F, L) F(u64, rid)
+/* What came of one recipient. outcome: enum queue_outcome. code, status, text: the far side's last answer ("550", "5.1.1"
+ * and its words without them), or our own reason with code 0. due_ms: when to try again, for QUEUE_DEFERRED. cause: a row
+ * of the table of causes, 0 = none. dsn_sent: 1: the far side takes care of NOTIFY (it announced DSN). */
+#define MSG_queue_done(F, L)                                                                                           \
+    F(u64, rid) F(u32, outcome) F(u32, code) F(bytes, status) F(bytes, text) F(i64, due_ms) F(u32, cause) F(u32, dsn_sent)
+/* A recipient as `postel queue` shows it. state: enum queue_state. last_*: of the last attempt. */
+#define MSG_queue_row(F, L)                                                                                            \
+    F(u64, rid) F(u64, qid) F(bytes, trace) F(bytes, sender) F(bytes, address) F(bytes, domain) F(u32, state)          \
+    F(u32, tries) F(i64, created_ms) F(i64, due_ms) F(i64, expires_ms) F(u64, size) F(bytes, route) F(u32, last_code)  \
+    F(bytes, last_status) F(bytes, last_text) F(bytes, last_host)
+/* One step of a message's way. kind: enum event_kind. trace: 12 characters. account: whose message it is, 0 = nobody's.
+ * address: the recipient of the step, empty = of all. host, tls: of the other side. msgid_hash as in summarize_r. */
+#define MSG_event_row(F, L)                                                                                            \
+    F(u64, id) F(i64, at_ms) F(bytes, trace) F(u32, kind) F(u64, account) F(bytes, sender) F(bytes, address)           \
+    F(bytes, host) F(bytes, tls) F(u32, code) F(bytes, status) F(bytes, text) F(u32, cause) F(i64, due_ms)             \
+    F(u64, size) F(u64, msgid_hash)
+/* rdata: one record, names in it uncompressed (RFC 1035 3.3). */
+#define MSG_dns_record(F, L) F(bytes, rdata)
 /* parent 0: at the root. name: one level of it, NFC UTF-8. total, unseen (not \Seen), deleted (\Deleted), size: what IMAP
  * sees. What JMAP sees: total - deleted, and unread: neither \Seen nor \Draft nor \Deleted (RFC 8621 2). modseq: of the
  * last change in it or to it; created_modseq, changed_modseq: of the mailbox itself (name, parent, role, subscription). */
@@ -57,16 +96,32 @@
 #define MSG_backup_file(F, L) F(bytes, name) F(u64, size)
 
 #define RECORD_TABLE(R)                                                                                                \
-    R(rcpt_target) R(tls_chain) R(domain_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
+    R(rcpt_target) R(rcpt_forward) R(tls_chain) R(domain_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
-    R(kv_row) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file)
+    R(kv_row) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
+    R(ingest_remote) R(ingest_note) R(queue_message) R(queue_rcpt) R(queue_domain) R(queue_rid) R(queue_done)          \
+    R(queue_row) R(event_row) R(dns_record)
 
 /* ---- auth ----------------------------------------------------------------------------------------------------- */
 
 /* address: local-part@domain as the grammar accepted it, quotes removed; "postmaster" alone is allowed (RFC 5321 4.5.1).
- * status: enum rcpt_status. targets: empty unless RCPT_OK. generation: of the directory, for caches. */
+ * status: enum rcpt_status. targets, forwards: empty unless RCPT_OK; a bounce to an SRS address of ours comes back as one
+ * forward without `via`. flags: enum rcpt_flag. detail: behind the subaddress sign (RFC 5233), or empty. generation: of
+ * the directory, for caches. */
 #define MSG_rcpt_check(F, L) F(bytes, address)
-#define MSG_rcpt_check_r(F, L) F(u32, status) F(u64, generation) L(rcpt_target, targets)
+#define MSG_rcpt_check_r(F, L)                                                                                         \
+    F(u32, status) F(u64, generation) F(u32, flags) F(bytes, detail) L(rcpt_target, targets) L(rcpt_forward, forwards)
+/* May the account of this session send as `address` (SEC-15)? Its own one (with any subaddress, under any alias of its
+ * domain) and every alias that leads to it alone. own: 1. */
+#define MSG_identity(F, L) F(bytes, handle) F(bytes, address)
+#define MSG_identity_r(F, L) F(u32, own)
+/* The reverse-path with which the alias `via` forwards what `sender` sent (SRS); empty stays empty. account: the one that
+ * gets reports about it (the admin of the alias's domain, SEC-19), with its address. */
+#define MSG_srs_make(F, L) F(bytes, sender) F(bytes, via)
+#define MSG_srs_make_r(F, L) F(bytes, sender) F(u64, account) F(bytes, address)
+/* The addresses and the language of an account, for reports: what store knows of it is its number. */
+#define MSG_account_find(F, L) F(u64, account)
+#define MSG_account_find_r(F, L) F(bytes, address) F(bytes, lang)
 
 /* One step of a SASL dialogue (RFC 4422). dialog 0 begins one. mech: upper case. USER/PASS comes as PLAIN (RFC 4616).
  * ip: 16 bytes, IPv4 mapped. flags: enum sasl_flag. state: enum sasl_state; challenge for SASL_MORE.
@@ -118,6 +173,14 @@
 #define MSG_summarize_r(F, L)                                                                                          \
     F(u32, flags) F(u32, hops) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope)                  \
     F(bytes, structure) F(bytes, preview) F(bytes, refs)
+/* The same for a message that one of our own people sends (RFC 6409 8): `edits` (format/edit.h) adds a missing Date and
+ * Message-ID and cuts Bcc, and the rest speaks of the message with these edits. date: an RFC 5322 date; msgid: "<...>".
+ * authors: the addresses of From, then of Sender and Resent-From when there, LF behind each. faults: enum submit_fault. */
+#define MSG_scan_submit(F, L)                                                                                          \
+    F(u64, size) F(bytes, body) F(fd, file) F(u32, flags) F(bytes, date) F(bytes, msgid)
+#define MSG_scan_submit_r(F, L)                                                                                        \
+    F(u32, flags) F(u32, hops) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope)                  \
+    F(bytes, structure) F(bytes, preview) F(bytes, refs) F(bytes, edits) F(bytes, authors) F(u32, faults)
 /* Which needles occur in the message as its reader sees it, decoded and whatever their case (RFC 9051 6.4.4). where: enum
  * match_where; name: of the field, for MATCH_HEADER; text: UTF-8. At most 64 needles of 4,096 bytes (src/format/match.h).
  * found: bit i for needle i. The message as in summarize. */
@@ -145,11 +208,17 @@
 /* A message for local mailboxes, durable when the reply comes (REL-01). op: 16 bytes; the same op again gives the same
  * reply and nothing else. The message: `body`, or `size` bytes of `file`, or what spool_write gathered under op
  * (spool = 1). The log gets it as it is; sender and target address go in front of it as Return-Path and Delivered-To
- * by edit list. The rest is summarize_r. All or nothing over all targets. */
+ * by edit list. The rest is summarize_r. All or nothing over all targets and remotes.
+ * handle: of the login that submits it, or empty; remotes without `via` want one of a submission service, whose account
+ * then owns the message: its sending is counted (send_check) and reports go to it. edits: of scan_submit, or empty.
+ * envelope_flags: enum envelope_flag. envid: out of its xtext; ret: enum dsn_ret (RFC 3461 4.3, 4.4). peer: "name [ip]",
+ * tls: "TLSv1.3 ..." or empty: for the first delivery event. */
 #define MSG_ingest(F, L)                                                                                               \
     F(bytes, op) F(bytes, sender) F(u64, size) F(bytes, body) F(fd, file) F(u32, spool) F(i64, received_ms)            \
     F(u32, summary_flags) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope) F(bytes, structure)   \
-    F(bytes, preview) F(bytes, refs) L(ingest_target, targets)
+    F(bytes, preview) F(bytes, refs) F(bytes, handle) F(bytes, edits) F(u32, envelope_flags) F(bytes, envid)           \
+    F(u32, ret) F(u32, service) F(bytes, peer) F(bytes, tls) L(ingest_target, targets) L(ingest_remote, remotes)       \
+    L(ingest_note, notes)
 #define MSG_ingest_r(F, L) F(u32, repeated) L(ingest_result, results)
 
 /* A message above BODY_MEMFD on its way in: bytes in order from offset 0; repeating an offset is fine. */
@@ -249,6 +318,66 @@
 #define MSG_store_stats_r(F, L)                                                                                        \
     F(u64, accounts) F(u64, mailboxes) F(u64, emails) F(u64, blobs) F(u64, log_bytes) F(u64, commits) F(u64, committed)
 
+/* Octets that still fit the account's quota; INT64_MAX: no limit (RFC 5321 4.2.3, SEC-19: asked at RCPT). */
+#define MSG_room(F, L) F(u64, account)
+#define MSG_room_r(F, L) F(i64, bytes)
+/* May this session's account send to `address` (folded) today? refused: enum send_refusal; again_ms: when it may. */
+#define MSG_send_check(F, L) F(bytes, handle) F(bytes, address)
+#define MSG_send_check_r(F, L) F(u32, refused) F(i64, again_ms)
+
+/* The queue, for relay. domains: in order, `after` the last one told; more: others follow. */
+#define MSG_queue_domains(F, L) F(bytes, after)
+#define MSG_queue_domains_r(F, L) F(u32, more) L(queue_domain, domains)
+/* Posted at the commit that gives a domain something to do earlier than relay was told before. */
+#define MSG_queue_ready(F, L) F(bytes, domain) F(i64, due_ms)
+/* Leases what is due for a domain: fresh before old (few tries first), then the longest due; at most so many messages and
+ * recipients, and what fits a frame. The lease is this relay's until queue_result, queue_return, or its channel closes.
+ * next_due_ms: of what was not leased, 0 = nothing waits. */
+#define MSG_queue_lease(F, L) F(bytes, domain) F(u32, messages) F(u32, rcpts)
+#define MSG_queue_lease_r(F, L) F(i64, next_due_ms) L(queue_message, messages) L(queue_rcpt, rcpts)
+#define MSG_queue_return(F, L) L(queue_rid, rids) /* untried: the lease ends, nothing else changes */
+/* At most 131,072 bytes of a leased message as it goes out. */
+#define MSG_queue_read(F, L) F(u64, qid) F(u64, offset) F(u32, length)
+#define MSG_queue_read_r(F, L) F(u64, size) F(bytes, data)
+/* Durable before the final dot (REL-03): these recipients may get the message from `host` now. */
+#define MSG_queue_attempt(F, L) F(bytes, host) F(bytes, tls) L(queue_rid, rids)
+#define MSG_queue_attempt_r(F, L)
+/* What came of leased recipients; durable with the reply. host: "name [ip]" that answered; tls: how it was protected, in
+ * words ("TLSv1.3, DANE"). A recipient that is done already is left as it is. */
+#define MSG_queue_result(F, L) F(bytes, host) F(bytes, tls) L(queue_done, done)
+#define MSG_queue_result_r(F, L)
+/* The queue, for people. Empty filters match all; domain, sender, address: exact, or "*@domain" for an address. state: 1
+ * + enum queue_state, 0 = any. after: the last rid told. */
+#define MSG_queue_list(F, L)                                                                                           \
+    F(bytes, trace) F(bytes, domain) F(bytes, sender) F(bytes, address) F(u32, state) F(u64, after) F(u32, limit)
+#define MSG_queue_list_r(F, L) F(u64, next) L(queue_row, rows)
+/* action: enum queue_action on what the filters match, which must not all be empty unless all = 1. until_ms: of a hold, 0 =
+ * for ever; route: "host:port", or empty for none; changed: recipients. next: go on there (after), 0 = all done. */
+#define MSG_queue_change(F, L)                                                                                         \
+    F(bytes, trace) F(bytes, domain) F(bytes, sender) F(bytes, address) F(u32, state) F(u32, all) F(u32, action)       \
+    F(i64, until_ms) F(bytes, route) F(u64, after)
+#define MSG_queue_change_r(F, L) F(u64, changed) F(u64, next)
+#define MSG_queue_suspend(F, L) F(bytes, domain) F(u32, on) /* a domain's mail waits, and does not grow too old meanwhile */
+#define MSG_queue_suspend_r(F, L) F(u64, waiting)
+/* Delivery events, oldest first, of messages that match: trace, or msgid_hash, or address (of sender or recipient), within
+ * [from_ms, to_ms]; last > 0: of the last so many messages. handle: only of this session's account; empty for the command
+ * line. after: the last id told; more: ask again. Looks through some thousand events a call: rows may be empty with more. */
+#define MSG_events(F, L)                                                                                               \
+    F(bytes, handle) F(bytes, trace) F(u64, msgid_hash) F(bytes, address) F(i64, from_ms) F(i64, to_ms) F(u32, last)   \
+    F(u64, after)
+#define MSG_events_r(F, L) F(u32, more) F(u64, seen) L(event_row, rows)
+/* A refusal that belongs into an account's story although nothing was stored: a submission that was turned away. */
+#define MSG_event_note(F, L)                                                                                           \
+    F(bytes, handle) F(bytes, trace) F(u32, kind) F(bytes, sender) F(bytes, address) F(u32, code) F(bytes, status)     \
+    F(bytes, text)
+
+/* ---- relay ---------------------------------------------------------------------------------------------------- */
+
+/* name: A-labels, with or without the last dot; type: of RFC 1035 (1 A, 15 MX...). status: enum dns_status. secure: 1 when
+ * our own validation says so (RFC 4035 4.3). canonical: where CNAMEs led; canonical_secure follows from secure. */
+#define MSG_dns(F, L) F(bytes, name) F(u32, type)
+#define MSG_dns_r(F, L) F(u32, status) F(u32, secure) F(u32, ttl_s) F(bytes, canonical) L(dns_record, records)
+
 /* One step of a look at everything; begin = 1: a new look, which ends another one. done of total: roughly. */
 #define MSG_verify(F, L) F(u32, begin)
 #define MSG_verify_r(F, L) F(u32, more) F(u64, done) F(u64, total) L(verify_finding, found)
@@ -286,6 +415,7 @@
 #define FROM_AUTH ROLE_BIT(ROLE_AUTH)
 #define FROM_MASTER ROLE_BIT(ROLE_MASTER)
 #define FROM_ROLES (ROLE_BIT(ROLE_COUNT) - 1)
+#define FROM_RELAY ROLE_BIT(ROLE_RELAY)
 #define FROM_FRONT_MX ROLE_BIT(ROLE_FRONT_MX)
 #define FROM_FRONT_USER ROLE_BIT(ROLE_FRONT_USER)
 
@@ -293,6 +423,9 @@
  * idempotent by op). POST(name, to, from). `to` AUTH etc.; FRONTS and ROLES for posts towards callers. */
 #define IPC_TABLE(CALL, POST)                                                                                          \
     CALL(rcpt_check, ROLE_AUTH, ROLES_FRONT | FROM_STORE, 1)                                                           \
+    CALL(identity, ROLE_AUTH, FROM_FRONT_USER, 1)                                                                      \
+    CALL(srs_make, ROLE_AUTH, FROM_STORE, 1)                                                                           \
+    CALL(account_find, ROLE_AUTH, FROM_STORE, 1)                                                                       \
     CALL(sasl, ROLE_AUTH, ROLES_FRONT, 0)                                                                              \
     POST(logout, ROLE_AUTH, ROLES_FRONT)                                                                               \
     CALL(tls_chains, ROLE_AUTH, ROLES_FRONT, 1)                                                                        \
@@ -307,6 +440,7 @@
     CALL(alias_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                         \
     CALL(alias_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                       \
     CALL(summarize, ROLE_SCAN, ROLES_FRONT | FROM_STORE, 0)                                                            \
+    CALL(scan_submit, ROLE_SCAN, FROM_FRONT_USER, 0)                                                                   \
     CALL(scan_match, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                       \
     CALL(scan_fields, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                      \
     CALL(scan_read, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                        \
@@ -341,6 +475,21 @@
     CALL(changes, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
     CALL(watch, ROLE_STORE, FROM_FRONT_USER, 1)                                                                        \
     POST(changed, ROLE_FRONT_USER, FROM_STORE)                                                                         \
+    CALL(room, ROLE_STORE, ROLES_FRONT, 1)                                                                             \
+    CALL(send_check, ROLE_STORE, FROM_FRONT_USER, 1)                                                                   \
+    CALL(queue_domains, ROLE_STORE, FROM_RELAY, 1)                                                                     \
+    POST(queue_ready, ROLE_RELAY, FROM_STORE)                                                                          \
+    CALL(queue_lease, ROLE_STORE, FROM_RELAY, 0)                                                                       \
+    POST(queue_return, ROLE_STORE, FROM_RELAY)                                                                         \
+    CALL(queue_read, ROLE_STORE, FROM_RELAY, 1)                                                                        \
+    CALL(queue_attempt, ROLE_STORE, FROM_RELAY, 1)                                                                     \
+    CALL(queue_result, ROLE_STORE, FROM_RELAY, 1)                                                                      \
+    CALL(queue_list, ROLE_STORE, FROM_ADMIN, 1)                                                                        \
+    CALL(queue_change, ROLE_STORE, FROM_ADMIN, 0)                                                                      \
+    CALL(queue_suspend, ROLE_STORE, FROM_ADMIN, 1)                                                                     \
+    CALL(events, ROLE_STORE, FROM_FRONT_USER | FROM_ADMIN, 1)                                                          \
+    POST(event_note, ROLE_STORE, FROM_FRONT_USER)                                                                      \
+    CALL(dns, ROLE_RELAY, ROLES_FRONT | ROLE_BIT(ROLE_SCAN), 1)                                                        \
     CALL(verify, ROLE_STORE, FROM_ADMIN, 0)                                                                            \
     CALL(backup_begin, ROLE_STORE, FROM_ADMIN, 0)                                                                      \
     CALL(backup_list, ROLE_STORE, FROM_ADMIN, 0)                                                                       \
@@ -370,6 +519,55 @@ enum rcpt_status {
     RCPT_LOOP,       /* aliases run in a circle or expand beyond the limits: 550 5.4.6 */
 };
 
+enum rcpt_flag { RCPT_EXPANDED = 1 }; /* an alias with several targets */
+
+/* RFC 3461 4.1; NEVER excludes the others. */
+enum dsn_notify { DSN_NEVER = 1, DSN_SUCCESS = 2, DSN_FAILURE = 4, DSN_DELAY = 8 };
+enum dsn_ret { DSN_RET_NONE, DSN_RET_FULL, DSN_RET_HDRS };
+enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED }; /* RFC 3464 2.3.3 */
+
+enum envelope_flag {
+    ENVELOPE_SMTPUTF8 = 1, /* RFC 6531 3.4: the client asked for it */
+    ENVELOPE_8BIT = 2,     /* BODY=8BITMIME, or scan found bytes above 127 */
+    ENVELOPE_VERIFIED = 4, /* the sender is who it says: logged in, later SPF or DMARC: it may get reports (SEC-19) */
+    ENVELOPE_REPORT = 8,   /* made by us: never causes another one */
+};
+
+enum submit_fault { SUBMIT_NO_FROM = 1, SUBMIT_MANY_FROM = 2, SUBMIT_BAD_FROM = 4, SUBMIT_FULL = 8 /* header limits */ };
+enum send_refusal { SEND_OK, SEND_MESSAGES, SEND_NEW_RCPTS };
+
+enum queue_state { QUEUE_WAITING, QUEUE_LEASED, QUEUE_HELD };
+enum queue_outcome {
+    QUEUE_DELIVERED, /* the far side took it */
+    QUEUE_DEFERRED,  /* try again at due_ms */
+    QUEUE_FAILED,    /* never */
+};
+enum queue_action { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_RETRY, QUEUE_DROP, QUEUE_BOUNCE, QUEUE_ROUTE };
+
+enum event_kind {
+    EVENT_RECEIVED = 1, /* from host (and who logged in), with tls, size, sender */
+    EVENT_STORED,       /* in a mailbox of ours */
+    EVENT_QUEUED,       /* for an address elsewhere */
+    EVENT_ATTEMPT,      /* the final dot may follow */
+    EVENT_DELIVERED,    /* the far side's answer in code, status, text */
+    EVENT_DEFERRED,     /* until due_ms */
+    EVENT_FAILED,
+    EVENT_EXPIRED,      /* failed, for it waited too long */
+    EVENT_REPORTED,     /* a DSN was made: text says its trace id and kind */
+    EVENT_HELD, EVENT_RELEASED, EVENT_DROPPED, EVENT_ROUTED, /* by a person */
+    EVENT_MAYBE_TWICE,  /* an attempt ended without an answer: what follows may be a second copy (REL-03) */
+    EVENT_FORWARDED,    /* an alias leads elsewhere: text has the new address and reverse-path */
+    EVENT_REFUSED,      /* a submission was turned away */
+};
+
+enum dns_status {
+    DNS_OK,
+    DNS_NODATA,   /* the name is there, this type is not */
+    DNS_NXDOMAIN,
+    DNS_SERVFAIL, /* try again later; also all that did not answer in time */
+    DNS_BOGUS,    /* signed, and wrong: to be treated as SERVFAIL (RFC 7672 2.1.1) */
+};
+
 enum sasl_state {
     SASL_OK,
     SASL_MORE,   /* send `challenge`, call again with `dialog` */
@@ -379,7 +577,9 @@ enum sasl_state {
     SASL_MECH,   /* no such mechanism */
 };
 
-enum sasl_flag { SASL_IN_TLS = 1, SASL_LOOPBACK = 2 };
+/* SASL_PLUS: a -PLUS mechanism was announced to this client (RFC 5802 6: a 'y' flag is then an attack). binding: the
+ * channel's tls-exporter bytes (RFC 9266), empty without TLS 1.3. */
+enum sasl_flag { SASL_IN_TLS = 1, SASL_LOOPBACK = 2, SASL_PLUS = 4 };
 
 enum member_flag {
     FLAG_SEEN = 1,

@@ -8,9 +8,12 @@
 /* X(name, role, implicit TLS, ALPN in wire form or "") */
 #define SERVICE_TABLE(X)                                                                                               \
     X(smtp, ROLE_FRONT_MX, false, "")                                                                                  \
+    X(lmtp, ROLE_FRONT_MX, false, "")                                                                                  \
+    X(submission, ROLE_FRONT_USER, false, "")                                                                          \
+    X(submissions, ROLE_FRONT_USER, true, "")                                                                          \
     X(pop3, ROLE_FRONT_USER, false, "\x04pop3")                                                                        \
-    X(pop3s, ROLE_FRONT_USER, true, "\x04pop3")                                                                       \
-    X(imap, ROLE_FRONT_USER, false, "\x04imap")                                                                       \
+    X(pop3s, ROLE_FRONT_USER, true, "\x04pop3")                                                                        \
+    X(imap, ROLE_FRONT_USER, false, "\x04imap")                                                                        \
     X(imaps, ROLE_FRONT_USER, true, "\x04imap")
 
 enum service_id {
