@@ -1,17 +1,21 @@
-/* store_bench: what the store alone does: durable messages a second, processor time, pages of index written, and what
- * listing a cold mailbox costs when its rows lie among those of a thousand others (doc/decisions/05-index-locality.md).
+/* store_bench: what the store alone does: durable messages a second, and what each operation costs by the size of its
+ * mailbox. For ./bench store.
  *
- *     store_bench DIR [messages] [accounts] [body bytes]      ingest with 1, 16, 64 outstanding
- *     store_bench DIR scan [accounts] [rows]                  one mailbox of `rows`, interleaved, then listed
- */
+ *     store_bench DIR [MOST]      mailboxes of 10^3, 10^4, ... up to MOST (100,000) messages, in DIR
+ *     store_bench DIR scan        one mailbox of 10,000 among those of a thousand others, listed warm and cold
+ *                                 (doc/decisions/05-index-locality.md)
+ *
+ * Prints lines of: name, messages in the mailbox (0: spread over many), wall time or rate, processor time in us, unit;
+ * separated by tabs. Processor time is of all threads: what others do on the machine is not in it. */
+#include "store/store_bench.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/rand.h"
-#include "store/store_impl.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
+#include <time.h>
+
+enum { OTHERS = 1000, EVERY = 10, LISTED = 10000, TIMES = 200, READS = 5 };
 
 struct slot {
     struct store_write w;
@@ -25,17 +29,25 @@ struct slot {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
-static struct slot *idle;
-static size_t n_idle, failed;
+static struct slot slots[STORE_BENCH_WAITING], *idle;
+static size_t n_idle;
+static char filler[65536];
+
+/* ---- arrivals ---- */
+
+static void put_slot(struct slot *x)
+{
+    x->next = idle;
+    idle = x;
+    n_idle++;
+}
 
 static void done(struct store_write *w)
 {
-    struct slot *s = CONTAINER_OF(w, struct slot, w);
+    if (w->result != 0)
+        base_die(w->fail.text);
     pthread_mutex_lock(&lock);
-    failed += w->result != 0;
-    s->next = idle;
-    idle = s;
-    n_idle++;
+    put_slot(CONTAINER_OF(w, struct slot, w));
     pthread_cond_signal(&wake);
     pthread_mutex_unlock(&lock);
 }
@@ -45,31 +57,19 @@ static struct slot *get_slot(void)
     pthread_mutex_lock(&lock);
     while (idle == NULL)
         pthread_cond_wait(&wake, &lock);
-    struct slot *s = idle;
-    idle = s->next;
+    struct slot *x = idle;
+    idle = x->next;
     n_idle--;
     pthread_mutex_unlock(&lock);
-    return s;
+    return x;
 }
 
-static void wait_all(size_t n)
+static void submit(struct store *s, struct slot *x, uint64_t account, size_t body)
 {
-    pthread_mutex_lock(&lock);
-    while (n_idle < n)
-        pthread_cond_wait(&wake, &lock);
-    pthread_mutex_unlock(&lock);
-}
-
-/* Sizes as scan makes them for an ordinary message: envelope 330, structure 110 with one part, headers 100, preview
- * 190. */
-static char filler[1 << 20];
-
-static void submit(struct store *st, struct slot *s, uint64_t account, size_t body)
-{
-    arena_reset(&s->mem);
-    s->op = rand_op_id();
-    s->target = (struct msg_ingest_target){.account = account, .address = SPAN("somebody@example.org")};
-    s->in = (struct msg_ingest){.op = span_of(s->op.b, 16),
+    arena_reset(&x->mem);
+    x->op = rand_op_id();
+    x->target = (struct msg_ingest_target){.account = account, .address = SPAN("somebody@example.org")};
+    x->in = (struct msg_ingest){.op = span_of(x->op.b, 16),
                                 .sender = SPAN("sender@example.test"),
                                 .size = body,
                                 .body = span_of(filler, body),
@@ -77,108 +77,188 @@ static void submit(struct store *st, struct slot *s, uint64_t account, size_t bo
                                 .received_ms = clock_now_ms(),
                                 .msgid_hash = rand_u64(),
                                 .date_s = clock_now_s(),
-                                .headers = span_of(filler, 100),
+                                .headers = span_of(filler, 100), /* sizes as scan makes them */
                                 .envelope = span_of(filler, 330),
                                 .structure = span_of(filler, 110),
                                 .preview = span_of(filler, 190),
-                                .targets = {&s->target, 1}};
-    s->w = (struct store_write){.id = MSG_ID_ingest, .in = &s->in, .out = &s->out, .mem = &s->mem, .done = done};
-    store_submit(st, &s->w);
+                                .targets = {&x->target, 1}};
+    x->w = (struct store_write){.id = MSG_ID_ingest, .in = &x->in, .out = &x->out, .mem = &x->mem, .done = done};
+    store_submit(s, &x->w);
 }
 
-static double cpu_s(void)
+void store_bench_arrivals(struct store *s, size_t n, size_t waiting, uint64_t account, size_t body)
 {
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-    return (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
-           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
-static void add_slots(struct slot *v, size_t from, size_t to)
-{
-    for (size_t i = from; i < to; i++) {
-        v[i].next = idle;
-        idle = &v[i];
-        n_idle++;
-    }
-}
-
-static void ingest(struct store *st, struct slot *slots, size_t outstanding, size_t n, uint64_t accounts, size_t body)
-{
-    struct msg_store_stats_r before, after;
-    struct fail f;
     idle = NULL;
     n_idle = 0;
-    add_slots(slots, 0, outstanding);
-    store_stats(st, &before, &f);
-    uint64_t pages = store_wal_written(st);
-    int64_t t0 = clock_mono_us();
-    double c0 = cpu_s();
+    for (size_t i = 0; i < waiting; i++)
+        put_slot(&slots[i]);
     for (size_t i = 0; i < n; i++)
-        submit(st, get_slot(), 1 + rand_below(accounts), body);
-    wait_all(outstanding);
-    double s = (double)(clock_mono_us() - t0) / 1e6, c = cpu_s() - c0;
-    store_stats(st, &after, &f);
-    printf("outstanding=%zu messages=%zu per_s=%.0f cpu_us=%.1f per_commit=%.1f index_pages=%.2f failed=%zu\n",
-           outstanding, n, (double)n / s, c * 1e6 / (double)n, (double)n / (double)(after.commits - before.commits),
-           (double)(store_wal_written(st) - pages) / (double)n, failed);
+        submit(s, get_slot(), account != 0 ? account : 2 + rand_below(OTHERS), body);
+    pthread_mutex_lock(&lock);
+    while (n_idle < waiting)
+        pthread_cond_wait(&wake, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- measuring ---- */
+
+struct cost { double us, cpu_us; };
+
+static struct cost now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (struct cost){(double)clock_mono_us(), (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3};
+}
+
+static struct cost since(struct cost from)
+{
+    struct cost to = now();
+    return (struct cost){to.us - from.us, to.cpu_us - from.cpu_us};
+}
+
+static void print(const char *name, uint64_t size, double value, double cpu_us, const char *unit)
+{
+    printf("%s\t%llu\t%.2f\t%.2f\t%s\n", name, (unsigned long long)size, value, cpu_us, unit);
     fflush(stdout);
 }
 
-/* Reads the whole mailbox in windows, as FETCH does. */
-static void list(struct store *st, const char *what, uint64_t account, uint32_t want)
+static struct store *open_in(const char *dir, const char *name)
 {
-    struct arena mem;
-    struct msg_mailbox_list_r boxes;
-    struct msg_member_scan_r r;
+    char path[4096];
     struct fail f = {0};
-    size_t rows = 0;
-    arena_init(&mem);
-    if (store_mailbox_list(st, account, SPAN_NONE, &boxes, &mem, &f) != 0)
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    struct store *s = store_open(path, NULL, &f);
+    if (s == NULL)
         base_die(f.text);
-    struct msg_member_scan in = {.mailbox = boxes.mailboxes.v[0].mailbox, .first = 1, .last = UINT64_MAX, .want = want};
-    int64_t t0 = clock_mono_us();
-    double c0 = cpu_s();
-    do {
-        if (store_member_scan(st, account, &in, &r, &mem, &f) != 0)
-            base_die(f.text);
-        rows += r.rows.n;
-        in.first = r.next;
-        arena_reset(&mem);
-    } while (r.next != 0);
-    printf("%s rows=%zu ms=%.1f cpu_ms=%.1f\n", what, rows, (double)(clock_mono_us() - t0) / 1e3, (cpu_s() - c0) * 1e3);
-    fflush(stdout);
-    arena_done(&mem);
+    return s;
 }
 
-static void read_all(struct store *st, uint64_t account, uint64_t eids)
+/* Threads of what came are found out when nobody waits: not now, then. */
+static void settle(struct store *s)
 {
-    struct arena mem;
-    struct fail f;
-    size_t n = 0;
-    uint64_t bytes = 0;
-    arena_init(&mem);
-    int64_t t0 = clock_mono_us();
-    for (uint64_t eid = 1; eid <= eids; eid++) {
-        struct msg_email_read in = {.eid = eid, .length = 65536};
-        struct msg_email_read_r out;
-        if (store_email_read(st, account, &in, &out, &mem, &f) == 0) {
-            n++;
-            bytes += out.data.n;
-        }
-        arena_reset(&mem);
-    }
-    printf("bodies read=%zu of %llu tried, bytes=%llu ms=%.1f\n", n, (unsigned long long)eids,
-           (unsigned long long)bytes, (double)(clock_mono_us() - t0) / 1e3);
-    arena_done(&mem);
+    struct store_write w = {.id = MSG_ID_thread_get};
+    if (store_wait(s, &w) != 0)
+        base_die(w.fail.text);
 }
+
+/* ---- rows ---- */
+
+static void rate(struct store *s, size_t n, size_t waiting)
+{
+    char name[40];
+    snprintf(name, sizeof name, "arrivals, %zu waiting", waiting);
+    settle(s);
+    struct cost began = now();
+    store_bench_arrivals(s, n, waiting, 0, 4096);
+    struct cost c = since(began);
+    print(name, 0, (double)n * 1e6 / c.us, c.cpu_us / (double)n, "/s");
+}
+
+/* What the disk allows: a batch of 64 is one write and sync of the log and one of the index. */
+static void disk(const char *dir, size_t batches)
+{
+    enum { BATCH = 64, EACH = 4096 + 512 };
+    char path[2][4096];
+    int fd[2];
+    struct cost began = {0};
+    for (int k = 0; k < 2; k++) {
+        snprintf(path[k], sizeof path[k], "%s/disk-%d", dir, k);
+        fd[k] = open(path[k], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    }
+    for (int round = 0; round < 2; round++) { /* the first one makes the files */
+        began = now();
+        for (size_t i = 0; i < batches; i++)
+            for (int k = 0; k < 2; k++)
+                for (size_t at = 0; at < BATCH * EACH; at += sizeof filler)
+                    if (pwrite(fd[k], filler, MIN_OF(sizeof filler, BATCH * EACH - at), (off_t)(i * BATCH * EACH + at)) < 0 ||
+                        (at + sizeof filler >= BATCH * EACH && fdatasync(fd[k]) != 0))
+                        base_die("the disk does not write");
+    }
+    struct cost c = since(began);
+    print("two files, written and synced", 0, (double)(batches * BATCH) * 1e6 / c.us, c.cpu_us / (double)(batches * BATCH), "/s");
+    for (int k = 0; k < 2; k++) {
+        close(fd[k]);
+        unlink(path[k]);
+    }
+}
+
+static void rates(const char *dir)
+{
+    disk(dir, 300);
+    struct store *s = open_in(dir, "rates");
+    store_bench_arrivals(s, 10000, 100, 0, 4096); /* mailboxes are made, files have their size */
+    rate(s, 3000, 1);
+    rate(s, 30000, 20);
+    rate(s, 50000, 64);
+    rate(s, 50000, 100);
+    store_close(s);
+}
+
+static void one_each(struct store_bench *b, uint64_t size)
+{
+    struct cost sum[16] = {0};
+    b->n = 1;
+    b->first = size / 4;
+    for (size_t t = 0; t < TIMES; t++)
+        for (size_t i = 0; i < store_ops_bench_n_one; i++) {
+            struct cost began = now();
+            store_ops_bench_one[i].run(b);
+            struct cost c = since(began);
+            sum[i].us += c.us;
+            sum[i].cpu_us += c.cpu_us;
+        }
+    for (size_t i = 0; i < store_ops_bench_n_one; i++)
+        print(store_ops_bench_one[i].name, size, sum[i].us / TIMES, sum[i].cpu_us / TIMES, "us");
+}
+
+static void many(struct store_bench *b, uint64_t size)
+{
+    b->n = STORE_BENCH_ABOUT;
+    b->first = size / 2;
+    for (size_t i = 0; i < store_ops_bench_n_many; i++) {
+        const struct store_ops_bench_row *row = &store_ops_bench_many[i];
+        struct cost best = {1e18, 1e18};
+        for (int k = 0; k < (row->reads ? READS : 1); k++) {
+            struct cost began = now();
+            row->run(b);
+            struct cost c = since(began);
+            best = c.cpu_us < best.cpu_us ? c : best;
+        }
+        print(row->name, size, best.us / (double)b->n, best.cpu_us / (double)b->n, "us");
+    }
+}
+
+static void mailbox(const char *dir, uint64_t size)
+{
+    enum { MEASURED = 5000 };
+    char name[32];
+    struct store_bench *b = base_alloc(sizeof *b);
+    snprintf(name, sizeof name, "%llu", (unsigned long long)size);
+    b->s = open_in(dir, name);
+    store_bench_arrivals(b->s, size, 100, 1, 512);
+    settle(b->s);
+    struct cost began = now();
+    store_bench_arrivals(b->s, MEASURED, 64, 1, 512);
+    struct cost c = since(began);
+    print("arrival, 64 waiting", size, c.us / MEASURED, c.cpu_us / MEASURED, "us");
+    settle(b->s);
+    store_ops_bench_start(b);
+    one_each(b, size);
+    many(b, size);
+    store_close(b->s);
+    arena_done(&b->mem);
+    free(b);
+}
+
+/* ---- among others ---- */
 
 /* Out of the page cache, as far as an ordinary user can. */
-static void drop_cache(const char *dir)
+static void drop_cache(const char *dir, const char *name)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/index.db", dir);
-    int fd = open(path, O_RDONLY);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s/index.db", dir, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return;
     fdatasync(fd);
@@ -186,64 +266,65 @@ static void drop_cache(const char *dir)
     close(fd);
 }
 
-/* Account 1 gets every k-th message, so that it ends up with `rows` among those of all others. */
-static struct store *scan_bench(struct store *st, const char *dir, struct slot *slots, uint64_t accounts, size_t rows)
+static void list(struct store *s, const char *what, uint32_t want)
 {
+    struct arena mem = {0};
+    struct msg_mailbox_list_r boxes;
+    struct msg_member_scan_r r;
     struct fail f = {0};
-    const size_t every = 10;
-    add_slots(slots, 0, 256);
-    for (size_t i = 0; i < rows * every; i++)
-        submit(st, get_slot(), i % every == 0 ? 1 : 2 + rand_below(accounts - 1), 512);
-    wait_all(256);
-    list(st, "warm narrow", 1, 0);
-    list(st, "warm envelope", 1, WANT_ENVELOPE);
-    for (int i = 0; i < 3; i++) {
-        store_close(st);
-        drop_cache(dir);
-        st = store_open(dir, NULL, &f);
-        if (st == NULL)
+    size_t n = 0;
+    arena_init(&mem);
+    struct cost began = now();
+    if (store_mailbox_list(s, 1, SPAN_NONE, &boxes, &mem, &f) != 0)
+        base_die(f.text);
+    struct msg_member_scan in = {.mailbox = boxes.mailboxes.v[0].mailbox, .first = 1, .last = UINT64_MAX, .want = want};
+    do {
+        if (store_member_scan(s, 1, &in, &r, &mem, &f) != 0)
             base_die(f.text);
-        list(st, "cold narrow", 1, 0);
-        list(st, "cold envelope", 1, WANT_ENVELOPE);
-        list(st, "again envelope", 1, WANT_ENVELOPE);
-    }
-    read_all(st, 1, rows * every);
-    return st;
+        n += r.rows.n;
+        in.first = r.next;
+        arena_reset(&mem);
+    } while (r.next != 0);
+    struct cost c = since(began);
+    if (n != LISTED)
+        base_die("rows are missing");
+    print(what, 0, c.us / 1e3, c.cpu_us, "ms");
+    arena_done(&mem);
 }
 
-static size_t number(int argc, char **argv, int i, size_t otherwise)
+/* Account 1 gets every tenth message. */
+static void scan(const char *dir)
 {
-    uint64_t v = otherwise;
-    if (i < argc && num_u64(span_z(argv[i]), 1 << 30, &v) != 0)
-        base_die("not a number");
-    return v;
+    struct store *s = open_in(dir, "scan");
+    for (size_t i = 0; i < LISTED; i += STORE_BENCH_WAITING / EVERY) {
+        size_t n = MIN_OF((size_t)STORE_BENCH_WAITING / EVERY, LISTED - i);
+        store_bench_arrivals(s, n, n, 1, 512);
+        store_bench_arrivals(s, n * (EVERY - 1), STORE_BENCH_WAITING, 0, 512);
+    }
+    settle(s);
+    list(s, "10,000 rows listed, warm", 0);
+    list(s, "the same with envelopes", WANT_ENVELOPE);
+    store_close(s);
+    drop_cache(dir, "scan");
+    s = open_in(dir, "scan");
+    list(s, "10,000 rows listed, cold", 0);
+    list(s, "the same with envelopes, cold", WANT_ENVELOPE);
+    store_close(s);
 }
 
 int main(int argc, char **argv)
 {
-    struct fail f = {0};
-    if (argc < 2) {
-        fprintf(stderr, "usage: store_bench DIR [messages] [accounts] [body bytes] | DIR scan [accounts] [rows]\n");
-        return 2;
-    }
+    uint64_t most = 100000;
+    bool only_scan = argc > 2 && span_eq(span_z(argv[2]), SPAN("scan"));
+    if (argc < 2 || (argc > 2 && !only_scan && num_u64(span_z(argv[2]), 100000000, &most) != 0))
+        base_die("usage: store_bench DIR [MOST | scan]");
     memset(filler, 'x', sizeof filler);
-    struct store *st = store_open(argv[1], NULL, &f);
-    if (st == NULL)
-        base_die(f.text);
-    struct slot *slots = base_alloc(256 * sizeof *slots);
-    if (argc > 2 && span_eq(span_z(argv[2]), SPAN("scan"))) {
-        st = scan_bench(st, argv[1], slots, number(argc, argv, 3, 1000), number(argc, argv, 4, 10000));
-    } else {
-        size_t n = number(argc, argv, 2, 50000), accounts = number(argc, argv, 3, 1000),
-               body = number(argc, argv, 4, 4096);
-        ingest(st, slots, 64, accounts * 4, accounts, body); /* mailboxes made, WAL in use */
-        ingest(st, slots, 1, n / 10, accounts, body);
-        ingest(st, slots, 16, n, accounts, body);
-        ingest(st, slots, 64, n, accounts, body);
-    }
-    store_close(st);
-    for (size_t i = 0; i < 256; i++)
+    scan(argv[1]);
+    if (!only_scan)
+        rates(argv[1]);
+    for (uint64_t size = 1000; size <= most && !only_scan; size *= 10)
+        mailbox(argv[1], size);
+    for (size_t i = 0; i < COUNT_OF(slots); i++)
         arena_done(&slots[i].mem);
-    free(slots);
-    return failed != 0;
+    return 0;
 }

@@ -14,20 +14,25 @@ struct changes {
     size_t n, cap;
 };
 
-/* The first uid of the mailbox whose created_modseq is above since; uidnext when there is none. */
+/* The first uid of the mailbox whose created_modseq is above since; uidnext when there is none. Looked for from the end,
+ * in growing steps: what is new is there, and the cost is that of what is new, not of the mailbox. */
 static int first_new(struct db *db, uint64_t mailbox, uint64_t uidnext, uint64_t since, uint64_t *out)
 {
-    uint64_t low = 1, high = uidnext;
+    enum db_id id = DB_MEMBER_CREATED_AT;
+    uint64_t low = 1, high = uidnext, step = 1;
     while (low < high && since > 0) {
-        uint64_t mid = low + (high - low) / 2;
-        int rc = DB_FIRST(db, DB_MEMBER_CREATED_AT, DB_I(mailbox), DB_I(mid));
+        uint64_t mid = step < high - low ? high - step : low + (high - low) / 2;
+        int rc = DB_FIRST(db, id, DB_I(mailbox), DB_I(mid));
         if (rc < 0)
             return -1;
-        if (rc == 0 || (uint64_t)db_i64(db, DB_MEMBER_CREATED_AT, 1) > since)
+        if (rc == 0 || (uint64_t)db_i64(db, id, 1) > since) {
             high = mid;
-        else
-            low = (uint64_t)db_i64(db, DB_MEMBER_CREATED_AT, 0) + 1;
-        db_end(db, DB_MEMBER_CREATED_AT);
+            step = step < INT64_MAX / 8 ? step * 8 : step;
+        } else {
+            low = (uint64_t)db_i64(db, id, 0) + 1;
+            step = UINT64_MAX; /* halves, from here on */
+        }
+        db_end(db, id);
     }
     *out = low;
     return 0;

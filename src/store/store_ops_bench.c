@@ -1,171 +1,202 @@
-/* store_ops_bench: what the operations on mailboxes cost, and that it does not grow with what the mailbox holds.
- *
- *     store_ops_bench DIR [largest]        mailboxes of 1,000, 10,000 ... messages, one after the other
- */
+/* store_ops_bench: the operations of which the benchmark tells the costs (see the header). */
 #include "base/clock.h"
-#include "base/num.h"
 #include "base/rand.h"
-#include "store/store_impl.h"
+#include "store/store_bench.h"
 
-enum { ROWS = 1000, TIMES = 5 };
+enum { WINDOW = 50 };
 
-static struct store *st;
-static struct arena mem;
-static struct op_id op;
-
-static double run(enum msg_id id, const void *in, void *out)
+static void must(bool as_it_should, const char *what)
 {
-    struct store_write w = {.id = id, .account = 1, .in = in, .out = out, .mem = &mem};
-    int64_t t0 = clock_mono_us();
-    if (store_wait(st, &w) != 0)
+    if (!as_it_should)
+        base_die(what);
+}
+
+static void write_one(struct store_bench *b, enum msg_id id, const void *in, void *out)
+{
+    struct store_write w = {.id = id, .account = 1, .in = in, .out = out, .mem = &b->mem};
+    if (store_wait(b->s, &w) != 0)
         base_die(w.fail.text);
-    return (double)(clock_mono_us() - t0) / 1e3;
+    arena_reset(&b->mem);
 }
 
 static struct span new_op(void)
 {
+    static struct op_id op;
     op = rand_op_id();
     return span_of(op.b, 16);
 }
 
-static uint64_t make(const char *name)
+static uint64_t make(struct store_bench *b, const char *name)
 {
     struct msg_mailbox_create in = {.op = new_op(), .name = span_z(name)};
     struct msg_mailbox_create_r out;
-    run(MSG_ID_mailbox_create, &in, &out);
+    write_one(b, MSG_ID_mailbox_create, &in, &out);
     return out.mailbox;
 }
 
-static struct msg_copy_r copy(uint64_t from, uint64_t to, uint32_t move, uint64_t first, uint64_t last, double *ms)
+void store_ops_bench_start(struct store_bench *b)
 {
-    struct msg_uid_range r = {first, last};
-    struct msg_copy in = {.op = new_op(), .from = from, .to = to, .move = move, .uids = {&r, 1}};
-    struct msg_copy_r out;
-    *ms = run(MSG_ID_copy, &in, &out);
-    return out;
+    struct msg_mailbox_list_r boxes;
+    struct fail f = {0};
+    if (store_mailbox_list(b->s, 1, SPAN_NONE, &boxes, &b->mem, &f) != 0)
+        base_die(f.text);
+    b->inbox = boxes.mailboxes.v[0].mailbox;
+    b->copy = make(b, "Copy");
+    b->other = make(b, "Other");
 }
 
-static double flags(uint64_t box, uint64_t first, uint64_t last, uint32_t mode, const char *keywords)
+/* ---- reading ---- */
+
+static void scan(struct store_bench *b)
 {
-    struct msg_uid_range r = {first, last};
-    struct msg_flags_set in = {.op = new_op(),
-                               .mailbox = box,
-                               .mode = mode,
-                               .flags = FLAG_SEEN,
-                               .keywords = span_z(keywords),
+    struct msg_member_scan in = {.mailbox = b->inbox, .first = b->first, .last = b->first + b->n - 1};
+    struct msg_member_scan_r r;
+    struct fail f = {0};
+    size_t n = 0;
+    do {
+        must(store_member_scan(b->s, 1, &in, &r, &b->mem, &f) == 0, f.text);
+        for (uint32_t i = 0; i < r.rows.n; i++)
+            b->eids[n++] = r.rows.v[i].eid;
+        in.first = r.next;
+        arena_reset(&b->mem);
+    } while (r.next != 0);
+    must(n == b->n, "rows are missing");
+}
+
+static void bodies(struct store_bench *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct msg_email_read in = {.eid = b->eids[i], .length = 65536};
+        struct msg_email_read_r r;
+        struct fail f = {0};
+        must(store_email_read(b->s, 1, &in, &r, &b->mem, &f) == 0, f.text);
+        arena_reset(&b->mem);
+    }
+}
+
+static void changes(struct store_bench *b)
+{
+    struct msg_changes in = {.since = b->since};
+    struct msg_changes_r r;
+    struct fail f = {0};
+    size_t n = 0;
+    do {
+        must(store_changes(b->s, 1, &in, &r, &b->mem, &f) == 0, f.text);
+        n += r.rows.n;
+        in.since = r.rows.n > 0 ? r.rows.v[r.rows.n - 1].modseq : 0;
+        arena_reset(&b->mem);
+    } while (r.more);
+    must(n == b->n, "changes are missing");
+}
+
+static void status(struct store_bench *b)
+{
+    struct msg_mailbox_list_r r;
+    struct fail f = {0};
+    must(store_mailbox_list(b->s, 1, SPAN_NONE, &r, &b->mem, &f) == 0, f.text);
+    arena_reset(&b->mem);
+}
+
+static void quota(struct store_bench *b)
+{
+    struct msg_quota_get_r r;
+    struct fail f = {0};
+    must(store_quota_get(b->s, 1, &r, &f) == 0, f.text);
+}
+
+static void window(struct store_bench *b)
+{
+    struct msg_member_scan in = {.mailbox = b->inbox, .first = b->first, .last = UINT64_MAX, .limit = WINDOW,
+                                 .want = WANT_ENVELOPE};
+    struct msg_member_scan_r r;
+    struct fail f = {0};
+    must(store_member_scan(b->s, 1, &in, &r, &b->mem, &f) == 0 && r.rows.n == WINDOW, "a window is not full");
+    arena_reset(&b->mem);
+}
+
+/* ---- writing ---- */
+
+static void set(struct store_bench *b, uint32_t mode, uint32_t flags, struct span keywords)
+{
+    struct msg_uid_range r = {b->first, b->first + b->n - 1};
+    struct msg_flags_set in = {.op = new_op(), .mailbox = b->inbox, .mode = mode, .flags = flags, .keywords = keywords,
                                .uids = {&r, 1}};
     struct msg_flags_set_r out = {0};
-    return run(MSG_ID_flags_set, &in, &out);
+    b->since = store_modseq(b->s, 1);
+    write_one(b, MSG_ID_flags_set, &in, &out);
+    must(out.changed == b->n, "flags were not changed");
 }
 
-static double expunge(uint64_t box, uint64_t first, uint64_t last)
+static void flags(struct store_bench *b) { set(b, FLAGS_ADD, FLAG_SEEN, SPAN_NONE); }
+static void keywords(struct store_bench *b) { set(b, FLAGS_ADD, 0, SPAN("$Junk mine")); }
+
+static void transfer(struct store_bench *b, uint64_t from, uint64_t to, bool move, uint64_t first)
 {
-    struct msg_uid_range r = {first, last};
-    struct msg_expunge in = {.op = new_op(), .mailbox = box, .uids = {&r, 1}};
-    struct msg_expunge_r out;
-    return run(MSG_ID_expunge, &in, &out);
+    uint64_t count = 0, next = first;
+    while (next != 0) {
+        struct msg_uid_range r = {next, first + b->n - 1};
+        struct msg_copy in = {.op = new_op(), .from = from, .to = to, .move = move, .uids = {&r, 1}};
+        struct msg_copy_r out = {0};
+        write_one(b, MSG_ID_copy, &in, &out);
+        count += out.count;
+        next = out.next;
+    }
+    must(count == b->n, "messages were not copied");
 }
 
-static double append(uint64_t box)
+static void copy(struct store_bench *b) { transfer(b, b->inbox, b->copy, false, b->first); }
+static void move(struct store_bench *b) { transfer(b, b->copy, b->other, true, 1); }
+
+static void expunge(struct store_bench *b, uint64_t mailbox, uint64_t first)
+{
+    struct msg_uid_range r = {first, first + b->n - 1};
+    struct msg_expunge in = {.op = new_op(), .mailbox = mailbox, .uids = {&r, 1}};
+    struct msg_expunge_r out = {0};
+    write_one(b, MSG_ID_expunge, &in, &out);
+    must(out.removed == b->n, "messages were not removed");
+}
+
+static void expunge_copied(struct store_bench *b) { expunge(b, b->inbox, b->first); }
+static void expunge_last(struct store_bench *b) { expunge(b, b->other, 1); }
+
+static void append(struct store_bench *b)
 {
     static char text[4096];
-    struct msg_append in = {.op = new_op(),
-                            .mailbox = box,
-                            .body = span_of(text, sizeof text),
-                            .size = sizeof text,
-                            .file = -1,
-                            .internal_ms = clock_now_ms(),
-                            .msgid_hash = rand_u64(),
-                            .envelope = span_of(text, 330),
-                            .structure = span_of(text, 110),
-                            .headers = span_of(text, 100)};
+    struct msg_append in = {.op = new_op(), .body = span_of(text, sizeof text), .size = sizeof text, .file = -1,
+                            .internal_ms = clock_now_ms(), .msgid_hash = rand_u64(), .date_s = clock_now_s(),
+                            .envelope = span_of(text, 330), .structure = span_of(text, 110), .headers = span_of(text, 100)};
     struct msg_append_r out;
-    return run(MSG_ID_append, &in, &out);
+    write_one(b, MSG_ID_append, &in, &out);
 }
 
-static double changes(uint64_t since)
+static void copy_one(struct store_bench *b)
 {
-    struct msg_changes in = {.since = since, .limit = ROWS};
-    struct msg_changes_r out;
-    struct fail f;
-    int64_t t0 = clock_mono_us();
-    if (store_changes(st, 1, &in, &out, &mem, &f) != 0)
-        base_die(f.text);
-    return (double)(clock_mono_us() - t0) / 1e3;
+    struct msg_uid_range r = {1, 1};
+    struct msg_copy in = {.op = new_op(), .from = b->inbox, .to = b->inbox, .uids = {&r, 1}};
+    struct msg_copy_r out = {0};
+    write_one(b, MSG_ID_copy, &in, &out);
 }
 
-static void fill(uint64_t box, size_t messages)
+static void expunge_one(struct store_bench *b)
 {
-    double ms;
-    size_t have = MIN_OF(messages, (size_t)1000);
-    for (size_t i = 0; i < have; i++)
-        append(box);
-    while (have < messages)
-        have += copy(box, box, 0, 1, MIN_OF(messages - have, have), &ms).count;
+    expunge(b, b->inbox, b->first);
+    b->first++;
 }
 
-static void show(const char *what, const double *v, size_t n)
-{
-    double least = v[0], sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        least = MIN_OF(least, v[i]);
-        sum += v[i];
-    }
-    printf(" %s=%.2f/%.2f", what, least, sum / (double)n);
-}
+/* ---- tables ---- */
 
-/* Each figure: least and mean of TIMES, in ms. */
-static void measure(uint64_t box, uint64_t other, size_t messages)
-{
-    double v[10][TIMES], ms;
-    uint64_t at = 1;
-    for (int i = 0; i < TIMES; i++) {
-        arena_reset(&mem);
-        uint64_t since = store_modseq(st, 1);
-        at = i % 2 ? at : 1 + rand_below(messages - ROWS + 1); /* twice the same: set, and taken away again */
-        v[0][i] = append(box);
-        v[1][i] = flags(box, at, at, i % 2 ? FLAGS_REMOVE : FLAGS_ADD, "");
-        v[2][i] = flags(box, at, at + ROWS - 1, i % 2 ? FLAGS_REMOVE : FLAGS_ADD, "");
-        v[3][i] = flags(box, at, at + ROWS - 1, i % 2 ? FLAGS_REMOVE : FLAGS_ADD, "$Junk mine");
-        v[4][i] = changes(since);
-        struct msg_copy_r c = copy(box, other, 0, at, at + ROWS - 1, &v[5][i]);
-        v[6][i] = expunge(other, c.uid, c.uid + c.count - 1);
-        c = copy(box, other, 0, at, at + ROWS - 1, &ms);
-        copy(other, box, 1, c.uid, c.uid + c.count - 1, &v[7][i]);
-        v[8][i] = expunge(box, at, at);
-        copy(box, other, 0, 1, UINT64_MAX, &v[9][i]);
-    }
-    printf("messages=%zu", messages);
-    static const char *const names[] = {"append",    "flag_1",       "flag_1000", "keyword_1000", "changes_1000",
-                                        "copy_1000", "expunge_1000", "move_1000", "expunge_1",    "copy_10000"};
-    for (size_t i = 0; i < COUNT_OF(names); i++)
-        show(names[i], v[i], TIMES);
-    printf("\n");
-    fflush(stdout);
-}
+const struct store_ops_bench_row store_ops_bench_many[] = {
+    {"row listed", scan, true},       {"body read", bodies, true}, {"flags set", flags, false},
+    {"change told", changes, true},   {"keywords set", keywords, false},
+    {"copied", copy, false},          {"moved", move, false},
+    {"expunged, copied before", expunge_copied, false}, {"expunged, with its text", expunge_last, false},
+};
+const size_t store_ops_bench_n_many = COUNT_OF(store_ops_bench_many);
 
-int main(int argc, char **argv)
-{
-    struct fail f = {0};
-    uint64_t largest = 100000;
-    if (argc < 2 || (argc > 2 && num_u64(span_z(argv[2]), 10000000, &largest) != 0)) {
-        fprintf(stderr, "usage: store_ops_bench DIR [largest]\n");
-        return 2;
-    }
-    arena_init(&mem);
-    st = store_open(argv[1], NULL, &f);
-    if (st == NULL)
-        base_die(f.text);
-    for (uint64_t n = 1000; n <= largest; n *= 10) {
-        char name[40];
-        snprintf(name, sizeof name, "box %llu", (unsigned long long)n);
-        uint64_t box = make(name), other;
-        snprintf(name, sizeof name, "other %llu", (unsigned long long)n);
-        other = make(name);
-        fill(box, n);
-        measure(box, other, n);
-    }
-    store_close(st);
-    arena_done(&mem);
-    return 0;
-}
+/* About one message (b->n is 1) in the middle of a mailbox: what a session does all day. */
+const struct store_ops_bench_row store_ops_bench_one[] = {
+    {"one appended", append, false},      {"flags of one", flags, false}, {"what changed since", changes, true},
+    {"window of 50", window, true},       {"status", status, true},       {"quota", quota, true},
+    {"one copied", copy_one, false},      {"one expunged", expunge_one, false},
+};
+const size_t store_ops_bench_n_one = COUNT_OF(store_ops_bench_one);
