@@ -4,6 +4,7 @@
 #include "admin/admin_backup.h"
 #include "admin/admin_config.h"
 #include "admin/admin_domain.h"
+#include "admin/admin_quota.h"
 #include "admin/admin_store.h"
 #include "admin/admin_verify.h"
 #include "admin/control.h"
@@ -81,6 +82,17 @@ static const struct command commands[] = {
      "  postel alias list\n"},
     {"alias remove", "ADDRESS", 1, 1, AT_SERVER, admin_alias_remove, "removes an alias",
      "Mail to ADDRESS is refused from now on. Its targets stay.\n", "  postel alias remove info@example.org\n"},
+    {"quota show", "ADDRESS", 1, 1, LISTING, admin_quota_show, "shows what an account may hold and holds",
+     "Bytes and messages over all its mailboxes; a message in two of them counts twice, as its reader sees it.\n",
+     "  postel quota show jon@example.org\n  postel quota show jon@example.org --plain | cut -f3\n"},
+    {"quota set", "ADDRESS", 1, 1, LISTING | OPTION_BIT(BYTES) | OPTION_BIT(MESSAGES), admin_quota_set,
+     "limits what an account may hold",
+     "What is not named stays as it is. Above its limit an account gets no new mail (SMTP 552, IMAP NO [OVERQUOTA]); what it\n"
+     "has stays, also when a limit is set below that. Shows the result.\n",
+     "  postel quota set jon@example.org --bytes 2GiB\n  postel quota set jon@example.org --bytes none --messages 100000\n"},
+    {"quota recount", "ADDRESS", 1, 1, AT_SERVER, admin_quota_recount, "counts an account's messages again",
+     "Goes through its mailboxes and corrects every counter that is wrong. The log of the server says which those were.\n",
+     "  postel quota recount jon@example.org\n"},
     {"store stats", "", 0, 0, LISTING, admin_store_stats, "counts what is stored",
      "Accounts with mail, mailboxes, messages, bodies, bytes of the message log, commits and what they carried.\n",
      "  postel store stats\n"},

@@ -12,9 +12,11 @@ int store_quota_apply(struct store *s, struct store_op *op)
     struct msg_quota_set_r *out = op->w->out;
     if (in->limit_bytes < AS_IT_IS || in->limit_messages < AS_IT_IS || in->account == 0)
         return fail_perm(&op->w->fail, "5.5.4", "quota_set: not a limit");
-    struct store_account *a = store_account_get(s, in->account, true);
+    bool only_look = in->limit_bytes == AS_IT_IS && in->limit_messages == AS_IT_IS;
+    struct store_account *a = store_account_get(s, in->account, !only_look);
+    *out = (struct msg_quota_set_r){.limit_bytes = -1, .limit_messages = -1};
     if (a == NULL)
-        return -1;
+        return only_look && db_trouble(s->db) == DB_FINE ? 0 : -1;
     if (in->limit_bytes != AS_IT_IS)
         a->quota = in->limit_bytes;
     if (in->limit_messages != AS_IT_IS)
