@@ -138,8 +138,8 @@ struct msg_mailbox_row store_testing_inbox(struct store *s, uint64_t account, st
     struct msg_mailbox_list_r r;
     struct fail f = {0};
     assert_int_equal(store_mailbox_list(s, account, SPAN_NONE, &r, mem, &f), 0);
-    assert_int_equal(r.mailboxes.n, 1);
-    assert_int_equal(r.mailboxes.v[0].role, MAILBOX_INBOX);
+    assert_true(r.mailboxes.n > 0);
+    assert_int_equal(r.mailboxes.v[0].role, MAILBOX_INBOX); /* it has the least number */
     return r.mailboxes.v[0];
 }
 
