@@ -193,8 +193,8 @@ class Talk:
     def imap_lines(self, peer, text):
         tag, _, pattern = text.partition(" ")
         peer.reply = []
-        while not (line := peer.line() or "").startswith(tag + " "):
-            if not line:
+        while (line := peer.line()) is None or not line.startswith(tag + " "):
+            if line is None:
                 raise TalkError("no answer; there came:\n    " + "\n    ".join(peer.reply))
             peer.reply.append(line)
         peer.reply.append(line)
