@@ -37,7 +37,7 @@ static const char version_1[] =
     " PRIMARY KEY(account, mailbox)) WITHOUT ROWID;"
     "CREATE UNIQUE INDEX mailbox_role ON mailbox(account, role) WHERE role <> 0;"
 
-    /* Immutable. size: of what a client reads, edits applied (store_edit.h). The columns a listing wants come first. */
+    /* Immutable. size: of what a client reads, edits applied (format/edit.h). The columns a listing wants come first. */
     "CREATE TABLE email("
     " eid INTEGER PRIMARY KEY,"
     " account INTEGER NOT NULL, bid INTEGER NOT NULL, size INTEGER NOT NULL, thread INTEGER NOT NULL,"

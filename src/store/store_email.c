@@ -1,5 +1,5 @@
 /* store_email: the text of a message as a client reads it: the log's bytes through the email's edit list. */
-#include "store/store_edit.h"
+#include "format/edit.h"
 #include "store/store_read.h"
 #include "store/store_thread.h"
 
@@ -34,11 +34,11 @@ static int find(struct db *db, uint64_t eid, struct place *out, struct arena *me
 static int window(struct store *s, const struct place *p, uint64_t from, size_t n, char *out, struct arena *mem,
                   struct fail *f)
 {
-    struct store_edit_walk w;
-    struct store_edit_piece piece;
+    struct edit_walk w;
+    struct edit_piece piece;
     uint64_t at = 0, to = from + n;
-    store_edit_begin(&w, p->edits, p->log.len);
-    for (; at < to && store_edit_next(&w, &piece); at += piece.n) {
+    edit_begin(&w, p->edits, p->log.len);
+    for (; at < to && edit_next(&w, &piece); at += piece.n) {
         uint64_t a = MAX_OF(at, from), b = MIN_OF(at + piece.n, to);
         if (a >= b)
             continue;
@@ -66,7 +66,7 @@ static int read_pinned(struct store *s, uint64_t account, const struct msg_email
         return -1;
     if (rc == 0 || p.account != account)
         return fail_perm(f, "5.2.0", "no such message");
-    if (store_edit_size(p.edits, p.log.len) != p.size)
+    if (edit_size(p.edits, p.log.len) != p.size)
         return fail_temp(f, "4.3.0", "stored message is damaged: edit list");
     out->size = p.size;
     if (in->offset >= p.size)

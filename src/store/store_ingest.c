@@ -11,7 +11,7 @@
 #include "store/store_ingest.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "store/store_edit.h"
+#include "format/edit.h"
 
 #include <endian.h>
 
@@ -84,7 +84,7 @@ static int check_targets(struct store *s, struct store_op *op, uint64_t stored, 
         const struct msg_ingest_target *t = &in->targets.v[i];
         struct str edits;
         str_init(&edits, &s->mem);
-        if (op->w->id == MSG_ID_ingest && store_edit_delivery(&edits, in->sender, t->address, f) != 0)
+        if (op->w->id == MSG_ID_ingest && edit_delivery(&edits, in->sender, t->address, f) != 0)
             return -1;
         op->edits[i] = str_span(&edits);
         struct store_account *a = store_account_get(s, t->account, false);
@@ -92,7 +92,7 @@ static int check_targets(struct store *s, struct store_op *op, uint64_t stored, 
             return -1;
         if (t->mailbox != 0 && (a == NULL || store_account_mailbox(a, t->mailbox) == NULL))
             return fail_perm(f, "5.2.0", "no such mailbox");
-        if (store_account_room(a, store_edit_size(op->edits[i], stored), 1, f) != 0)
+        if (store_account_room(a, edit_size(op->edits[i], stored), 1, f) != 0)
             return -1;
     }
     return 0;
@@ -111,7 +111,7 @@ static int assign(struct store *s, struct store_op *op)
                                                     : store_account_inbox(s, a, t->lang);
         if (m == NULL)
             return -1;
-        uint64_t size = store_edit_size(op->edits[i], s->records.v[op->record - 1].body_len);
+        uint64_t size = edit_size(op->edits[i], s->records.v[op->record - 1].body_len);
         op->results[i] = (struct msg_ingest_result){.account = t->account,
                                                     .mailbox = m->id,
                                                     .uid = m->uidnext++,
@@ -152,7 +152,7 @@ static int insert_target(struct store *s, const struct store_op *op, uint32_t i,
     const struct msg_ingest *in = op->arrival;
     const struct msg_ingest_target *t = &in->targets.v[i];
     const struct msg_ingest_result *out = &op->results[i];
-    uint64_t size = store_edit_size(op->edits[i], r->body_len);
+    uint64_t size = edit_size(op->edits[i], r->body_len);
     struct db_arg date = DB_I(in->date_s), keywords = DB_NULL;
     if (in->date_s == INT64_MIN)
         date = (struct db_arg)DB_NULL;

@@ -11,7 +11,7 @@
 #include "store/store_verify_impl.h"
 #include "store/crc32c.h"
 #include "store/msglog_impl.h"
-#include "store/store_edit.h"
+#include "format/edit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -158,7 +158,7 @@ static void check_email(struct store_verify *v, struct db *db)
               " has no blob (it was %" PRId64 ")", eid, account, bid);
         return;
     }
-    want = store_edit_size(db_bytes(db, id, 4), (uint64_t)db_i64(db, id, 5));
+    want = edit_size(db_bytes(db, id, 4), (uint64_t)db_i64(db, id, 5));
     if (want == UINT64_MAX)
         FOUND(VERIFY_EMAIL_EDITS, (uint64_t)eid, (uint64_t)bid, 0, "email %" PRId64 " of account %" PRId64
               ": its edit list cannot be read", eid, account);

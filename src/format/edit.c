@@ -1,5 +1,5 @@
-/* store_edit: edit lists (see the header). */
-#include "store/store_edit.h"
+/* edit: edit lists (see the header). */
+#include "format/edit.h"
 
 #include <endian.h>
 
@@ -29,7 +29,7 @@ static int put_header(struct str *s, const char *name, const char *before, struc
     return 0;
 }
 
-int store_edit_delivery(struct str *out, struct span sender, struct span address, struct fail *f)
+int edit_delivery(struct str *out, struct span sender, struct span address, struct fail *f)
 {
     size_t start = out->n;
     str_addc(out, 1);
@@ -64,7 +64,7 @@ static bool take(struct span *rest, uint32_t *at, uint32_t *cut, struct span *by
     return true;
 }
 
-uint64_t store_edit_size(struct span edits, uint64_t stored)
+uint64_t edit_size(struct span edits, uint64_t stored)
 {
     uint64_t size = stored, last = 0;
     uint32_t at, cut;
@@ -80,31 +80,31 @@ uint64_t store_edit_size(struct span edits, uint64_t stored)
     return bad ? UINT64_MAX : size;
 }
 
-void store_edit_begin(struct store_edit_walk *w, struct span edits, uint64_t stored)
+void edit_begin(struct edit_walk *w, struct span edits, uint64_t stored)
 {
-    *w = (struct store_edit_walk){.rest = span_from(edits, 1), .stored = stored};
+    *w = (struct edit_walk){.rest = span_from(edits, 1), .stored = stored};
 }
 
-bool store_edit_next(struct store_edit_walk *w, struct store_edit_piece *out)
+bool edit_next(struct edit_walk *w, struct edit_piece *out)
 {
     uint32_t at, cut;
     struct span bytes, rest = w->rest;
     bool bad = false;
     for (;;) {
         if (!take(&rest, &at, &cut, &bytes, &bad)) {
-            *out = (struct store_edit_piece){.at = w->at, .n = w->stored - w->at};
+            *out = (struct edit_piece){.at = w->at, .n = w->stored - w->at};
             w->at = w->stored;
             return out->n > 0;
         }
         if (at > w->at) { /* what is kept before this edit */
-            *out = (struct store_edit_piece){.at = w->at, .n = at - w->at};
+            *out = (struct edit_piece){.at = w->at, .n = at - w->at};
             w->at = at;
             return true;
         }
         w->at = (uint64_t)at + cut;
         w->rest = rest;
         if (bytes.n > 0) {
-            *out = (struct store_edit_piece){.literal = bytes, .n = bytes.n};
+            *out = (struct edit_piece){.literal = bytes, .n = bytes.n};
             return true;
         }
     }

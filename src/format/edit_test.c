@@ -1,5 +1,5 @@
-/* Tests of store_edit: composing, sizes, and walking lists that insert and cut anywhere. */
-#include "store/store_edit.h"
+/* Tests of edit: composing, sizes, and walking lists that insert and cut anywhere. */
+#include "format/edit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,13 +8,13 @@
 
 static struct span apply(struct span edits, struct span stored, struct arena *mem)
 {
-    struct store_edit_walk w;
-    struct store_edit_piece p;
+    struct edit_walk w;
+    struct edit_piece p;
     struct str out;
     str_init(&out, mem);
     str_reserve(&out, 1);
-    store_edit_begin(&w, edits, stored.n);
-    while (store_edit_next(&w, &p))
+    edit_begin(&w, edits, stored.n);
+    while (edit_next(&w, &p))
         str_add(&out, p.literal.p != NULL ? p.literal : span_sub(stored, p.at, p.n));
     return str_span(&out);
 }
@@ -26,11 +26,11 @@ static void delivery(void **state)
     struct fail f = {0};
     arena_init(&mem);
     str_init(&e, &mem);
-    assert_int_equal(store_edit_delivery(&e, SPAN(""), SPAN("b@example.test"), &f), 0);
+    assert_int_equal(edit_delivery(&e, SPAN(""), SPAN("b@example.test"), &f), 0);
     struct span got = apply(str_span(&e), SPAN("Subject: x\r\n\r\ny\r\n"), &mem);
     struct span want = SPAN("Return-Path: <>\r\nDelivered-To: b@example.test\r\nSubject: x\r\n\r\ny\r\n");
     assert_true(span_eq(got, want));
-    assert_int_equal(store_edit_size(str_span(&e), 17), want.n);
+    assert_int_equal(edit_size(str_span(&e), 17), want.n);
     arena_done(&mem);
 }
 
@@ -43,9 +43,9 @@ static void refuses_line_ends(void **state)
         struct str e;
         struct fail f = {0};
         str_init(&e, &mem);
-        assert_int_equal(store_edit_delivery(&e, bad[i], SPAN("b@example.test"), &f), -1);
+        assert_int_equal(edit_delivery(&e, bad[i], SPAN("b@example.test"), &f), -1);
         assert_int_equal(f.kind, FAIL_PERM);
-        assert_int_equal(store_edit_delivery(&e, SPAN("a@example.org"), bad[i], &f), -1);
+        assert_int_equal(edit_delivery(&e, SPAN("a@example.org"), bad[i], &f), -1);
         assert_int_equal(e.n, 0);
     }
     arena_done(&mem);
@@ -71,12 +71,12 @@ static void lists(void **state)
     arena_init(&mem);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct span got = apply(rows[i].edits, SPAN("0123456789"), &mem);
-        assert_int_equal(store_edit_size(rows[i].edits, 10), strlen(rows[i].want));
+        assert_int_equal(edit_size(rows[i].edits, 10), strlen(rows[i].want));
         if (!span_eq(got, span_z(rows[i].want)))
             fail_msg("%s: got %.*s", rows[i].name, SPAN_ARGS(got));
     }
     for (size_t i = 0; i < COUNT_OF(damaged); i++)
-        assert_true(store_edit_size(damaged[i], 10) == UINT64_MAX);
+        assert_true(edit_size(damaged[i], 10) == UINT64_MAX);
     arena_done(&mem);
 }
 
@@ -84,5 +84,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(delivery), cmocka_unit_test(refuses_line_ends),
                                        cmocka_unit_test(lists)};
-    return cmocka_run_group_tests_name("store_edit", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("edit", tests, NULL, NULL);
 }

@@ -1,31 +1,31 @@
-/* store_edit: edit lists, which turn the bytes of the log into the bytes that a client reads (doc/architecture.md, 2).
+/* edit: edit lists, which turn the bytes of the log into the bytes that a client reads (doc/architecture.md, 2).
  *
  * Format, kept in the index: version byte 1, then in order of `at` {u32 at, u32 cut, u32 length, bytes}, little endian:
  * at offset `at` of the stored message leave out `cut` bytes and put `bytes` there. An empty list is no bytes at all.
  */
-#ifndef POSTEL_STORE_EDIT_H
-#define POSTEL_STORE_EDIT_H
+#ifndef POSTEL_EDIT_H
+#define POSTEL_EDIT_H
 
 #include "base/fail.h"
 #include "base/str.h"
 
 /* The lines that final delivery puts in front (RFC 5321 4.4), as an edit list added to out. Refuses CR, LF, NUL in
  * either address (SEC-10): FAIL_PERM 5.6.0. sender without <>, empty for the null reverse-path. */
-int store_edit_delivery(struct str *out, struct span sender, struct span address, struct fail *f);
+int edit_delivery(struct str *out, struct span sender, struct span address, struct fail *f);
 
 /* The length of the edited message; UINT64_MAX when the list is damaged. */
-uint64_t store_edit_size(struct span edits, uint64_t stored);
+uint64_t edit_size(struct span edits, uint64_t stored);
 
 /* A piece of the edited message: `literal` when its p is not NULL, else n bytes at `at` of the stored one. */
-struct store_edit_piece {
+struct edit_piece {
     struct span literal;
     uint64_t at, n;
 };
-struct store_edit_walk {
+struct edit_walk {
     struct span rest;
     uint64_t at, stored;
 };
-void store_edit_begin(struct store_edit_walk *w, struct span edits, uint64_t stored);
-bool store_edit_next(struct store_edit_walk *w, struct store_edit_piece *out); /* false at the end */
+void edit_begin(struct edit_walk *w, struct span edits, uint64_t stored);
+bool edit_next(struct edit_walk *w, struct edit_piece *out); /* false at the end */
 
 #endif
