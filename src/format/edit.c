@@ -16,6 +16,26 @@ static void put32(struct str *s, uint32_t v)
     str_add(s, span_of(&v, 4));
 }
 
+static void add(struct str *out, uint32_t at, uint32_t cut, uint32_t length)
+{
+    if (out->n == 0)
+        str_addc(out, 1);
+    put32(out, at);
+    put32(out, cut);
+    put32(out, length);
+}
+
+void edit_insert(struct str *out, uint32_t at, struct span bytes)
+{
+    add(out, at, 0, (uint32_t)bytes.n);
+    str_add(out, bytes);
+}
+
+void edit_cut(struct str *out, uint32_t at, uint32_t n)
+{
+    add(out, at, n, 0);
+}
+
 /* SEC-10: the one writer of header lines here: a value that holds a line end would be more than one field. */
 static int put_header(struct str *s, const char *name, const char *before, struct span value, const char *after,
                       struct fail *f)
@@ -32,10 +52,7 @@ static int put_header(struct str *s, const char *name, const char *before, struc
 int edit_delivery(struct str *out, struct span sender, struct span address, struct fail *f)
 {
     size_t start = out->n;
-    str_addc(out, 1);
-    put32(out, 0);
-    put32(out, 0);
-    put32(out, 0); /* the length, filled in below */
+    add(out, 0, 0, 0); /* the length is filled in below */
     size_t text = out->n;
     /* RFC 5321 4.4: the delivering server puts the reverse-path at the beginning of the mail data */
     if (put_header(out, "Return-Path: ", "<", sender, ">\r\n", f) != 0 ||

@@ -9,6 +9,11 @@
 #include "base/fail.h"
 #include "base/str.h"
 
+/* Each adds one edit to the list in `out`; in order of `at`, an edit begins where the one before ended or later (edit_size
+ * tells when that is not so). at: of the stored message. */
+void edit_insert(struct str *out, uint32_t at, struct span bytes);
+void edit_cut(struct str *out, uint32_t at, uint32_t n);
+
 /* The lines that final delivery puts in front (RFC 5321 4.4), as an edit list added to out. Refuses CR, LF, NUL in
  * either address (SEC-10): FAIL_PERM 5.6.0. sender without <>, empty for the null reverse-path. */
 int edit_delivery(struct str *out, struct span sender, struct span address, struct fail *f);

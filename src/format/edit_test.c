@@ -80,9 +80,33 @@ static void lists(void **state)
     arena_done(&mem);
 }
 
+/* A list that is written edit by edit is read so again. */
+static void written(void **state)
+{
+    struct arena mem;
+    struct str e;
+    struct fail f;
+    arena_init(&mem);
+    str_init(&e, &mem);
+    assert_int_equal(edit_delivery(&e, SPAN("a@example.org"), SPAN("b@example.test"), &f), 0);
+    edit_insert(&e, 0, SPAN("X: y\r\n"));
+    edit_cut(&e, 0, 2);
+    edit_insert(&e, 4, SPAN("-"));
+    edit_cut(&e, 4, 1);
+    edit_cut(&e, 8, 2);
+    edit_insert(&e, 10, SPAN("."));
+    struct span got = apply(str_span(&e), SPAN("0123456789"), &mem);
+    struct span want = SPAN("Return-Path: <a@example.org>\r\nDelivered-To: b@example.test\r\nX: y\r\n23-567.");
+    assert_true(span_eq(got, want));
+    assert_int_equal(edit_size(str_span(&e), 10), want.n);
+    edit_cut(&e, 9, 1); /* before the last one */
+    assert_true(edit_size(str_span(&e), 10) == UINT64_MAX);
+    arena_done(&mem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(delivery), cmocka_unit_test(refuses_line_ends),
-                                       cmocka_unit_test(lists)};
+                                       cmocka_unit_test(lists), cmocka_unit_test(written)};
     return cmocka_run_group_tests_name("edit", tests, NULL, NULL);
 }
