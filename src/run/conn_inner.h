@@ -1,4 +1,4 @@
-/* conn_inner: the insides of a connection, shared by conn.c, conn_io.c, conn_input.c and conn_output.c only. */
+/* conn_inner: the insides of a connection, shared by the conn files only. */
 #ifndef POSTEL_CONN_INNER_H
 #define POSTEL_CONN_INNER_H
 
