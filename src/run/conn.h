@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "run/coro.h"
 #include "run/tls.h"
+#include "run/tls_client.h"
 
 struct conn;
 
@@ -18,6 +19,9 @@ struct conn_addr {
 enum { CONN_LINE_LONG = -10 }; /* conn_line: the line is longer than its limit */
 
 struct conn *conn_new(int fd, const struct conn_addr *peer, const struct conn_addr *local); /* takes fd; nonblocking is set here */
+/* Opens one. from: NULL, or the address to come from (port 0: any). Its first wait, for the connection, is at most wait_ms;
+ * later ones as conn_limit says. NULL with *f: FAIL_TEMP 4.4.1 "connecting to 192.0.2.1 port 25: Connection refused". */
+WAITS struct conn *conn_connect(const struct conn_addr *to, const struct conn_addr *from, int64_t wait_ms, struct fail *f);
 void conn_free(struct conn *c);                       /* TLS close_notify if it goes at once, closes fd; NULL is fine */
 const struct conn_addr *conn_peer(const struct conn *c);
 const struct conn_addr *conn_local(const struct conn *c);
@@ -45,11 +49,17 @@ WAITS int conn_flush(struct conn *c);
 /* TLS. Input that was buffered before the handshake is dropped and conn_tls_start fails when there was some (SEC-04,
  * RFC 3207 4.2). After close_notify or a TLS error every call gives WAIT_CLOSED, never plain text. */
 WAITS int conn_tls_start(struct conn *c, struct tls_service *service);
+/* The other end of it, for a connection that we opened; the same rule about input before it. 0 with *got, or -1 with *f
+ * (FAIL_TEMP 4.7.5 with a word of what was wrong) and got->cause; the connection is then dead, and a plain one would have
+ * to be opened anew. A peer that is not who it should be has been told nothing but the handshake. */
+WAITS int conn_tls_connect(struct conn *c, const struct tls_client_want *want, struct tls_client_got *got, struct fail *f);
 bool conn_tls(const struct conn *c);
 struct span conn_tls_info(const struct conn *c, struct arena *mem); /* "TLSv1.3 TLS_AES_128_GCM_SHA256"; lives in mem */
 bool conn_dead(const struct conn *c);                 /* broken: nothing can be sent any more */
 
 /* Parses what accept() gave. */
 void conn_addr_from(struct conn_addr *out, const void *sockaddr);
+/* ip: 4 or 16 bytes as in A and AAAA records; else -1. */
+int conn_addr_ip(struct conn_addr *out, struct span ip, uint16_t port);
 
 #endif

@@ -23,6 +23,7 @@ struct conn {
     bool eof;               /* plain only: nothing more comes; sending may still work (half close) */
     bool dead;
     bool broken;            /* TLS failed: not even close_notify may be sent */
+    unsigned long tls_error; /* what OpenSSL said when it failed, 0: nothing */
     struct conn_addr peer, local;
 };
 

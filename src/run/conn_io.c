@@ -96,6 +96,7 @@ static int tls_failed(struct conn *c, int ret)
         break;
     default:
         c->broken = true;
+        c->tls_error = ERR_peek_error();
     }
     ERR_clear_error();
     conn_io_dead(c);
@@ -105,7 +106,7 @@ static int tls_failed(struct conn *c, int ret)
 WAITS int conn_io_handshake(struct conn *c)
 {
     ERR_clear_error();
-    int r = SSL_accept(c->ssl);
+    int r = SSL_do_handshake(c->ssl);
     return r == 1 ? 1 : tls_failed(c, r);
 }
 

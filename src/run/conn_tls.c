@@ -19,26 +19,30 @@ static WAITS int shake_hands(struct conn *c, int64_t deadline_ms)
     }
 }
 
-WAITS int conn_tls_start(struct conn *c, struct tls_service *service)
+/* RFC 3207 4.2, SEC-04: what came in plain text before the handshake was perhaps not said by who we are about to trust; a
+ * peer that keeps to the protocol has sent nothing yet. Sends what is left to send in plain text. */
+static WAITS int leave_plain(struct conn *c, int64_t deadline_ms)
 {
     conn_input_drop_line(c);
-    /* RFC 3207 4.2, SEC-04: what came in plain text before the handshake was perhaps not said by who we are about to
-     * trust; a client that keeps to the protocol has sent nothing yet. */
     if (c->dead || c->ssl != NULL || c->in_at < c->in_end) {
         conn_io_dead(c);
         return WAIT_CLOSED;
     }
-    int64_t deadline = clock_mono_ms() + MIN_OF(c->limit_ms, LIMIT(TLS_HANDSHAKE_S) * 1000);
-    int r = conn_output_flush(c, deadline);
-    if (r != WAIT_OK)
-        return r;
-    conn_io_buf_give(&c->in);
-    ERR_clear_error();
-    c->ssl = tls_ssl(service);
-    if (c->ssl == NULL || !SSL_set_fd(c->ssl, c->io.fd))
-        r = WAIT_CLOSED;
-    else
-        r = shake_hands(c, deadline);
+    int r = conn_output_flush(c, deadline_ms);
+    if (r == WAIT_OK)
+        conn_io_buf_give(&c->in);
+    return r;
+}
+
+static int64_t handshake_deadline(const struct conn *c)
+{
+    return clock_mono_ms() + MIN_OF(c->limit_ms, LIMIT(TLS_HANDSHAKE_S) * 1000);
+}
+
+/* With c->ssl, or the lack of it. */
+static WAITS int handshake(struct conn *c, int64_t deadline_ms)
+{
+    int r = c->ssl != NULL && SSL_set_fd(c->ssl, c->io.fd) ? shake_hands(c, deadline_ms) : WAIT_CLOSED;
     if (r != WAIT_OK) {
         c->broken = true;
         ERR_clear_error();
@@ -46,6 +50,54 @@ WAITS int conn_tls_start(struct conn *c, struct tls_service *service)
     }
     coro_trim(); /* a handshake goes 7 KiB deep and more, the session will not again */
     return r;
+}
+
+WAITS int conn_tls_start(struct conn *c, struct tls_service *service)
+{
+    int64_t deadline = handshake_deadline(c);
+    int r = leave_plain(c, deadline);
+    if (r != WAIT_OK)
+        return r;
+    ERR_clear_error();
+    c->ssl = tls_ssl(service);
+    return handshake(c, deadline);
+}
+
+static int tls_refused(const struct conn *c, const struct tls_client_got *got, struct fail *f)
+{
+    static const char *const why[] = {
+        [TLS_TIMEOUT] = "the handshake took too long",
+        [TLS_HANDSHAKE] = "the handshake failed",
+        [TLS_NAME] = "the certificate is for another name",
+        [TLS_EXPIRED] = "the certificate is not valid today",
+        [TLS_UNTRUSTED] = "no authority that we know vouches for the certificate",
+        [TLS_NO_TLSA_MATCH] = "the certificate is none of those in the TLSA records",
+    };
+    const char *more = got->cause == TLS_HANDSHAKE && c->tls_error != 0 ? ERR_reason_error_string(c->tls_error) : NULL;
+    /* RFC 3463 3.8: X.7.5 cryptographic failure */
+    return fail_temp(f, "4.7.5", "TLS with %s: %s%s%s", c->peer.text, why[got->cause], more ? ": " : "", more ? more : "");
+}
+
+WAITS int conn_tls_connect(struct conn *c, const struct tls_client_want *want, struct tls_client_got *got, struct fail *f)
+{
+    int64_t deadline = handshake_deadline(c);
+    *got = (struct tls_client_got){0};
+    int r = leave_plain(c, deadline);
+    if (r == WAIT_OK) {
+        ERR_clear_error();
+        c->ssl = tls_client_ssl(want, got);
+        r = handshake(c, deadline);
+    }
+    if (r != WAIT_OK)
+        got->cause = r == WAIT_TIMEOUT ? TLS_TIMEOUT : TLS_HANDSHAKE;
+    else
+        tls_client_judge(c->ssl, want, got);
+    if (got->cause == TLS_FINE)
+        return 0;
+    if (c->ssl != NULL)
+        SSL_set_app_data(c->ssl, NULL); /* want is the caller's */
+    conn_io_dead(c);
+    return tls_refused(c, got, f);
 }
 
 bool conn_tls(const struct conn *c)

@@ -55,14 +55,14 @@ static int allow_beneath(int ruleset, const char *dir, uint64_t rights, struct f
     return bad != 0 ? fail_errno(f, "landlock_add_rule", err) : 0;
 }
 
-static int landlock(const char *dir, struct sandbox_level *level, struct fail *f)
+static int landlock(enum role_kind kind, const char *dir, struct sandbox_level *level, struct fail *f)
 {
     int abi = landlock_abi(), ret = -1;
     if (abi == 0)
         return 0;
     struct ruleset all = {
         .fs = abi >= 5 ? LL_ALL_5 : abi >= 3 ? LL_ALL_3 : abi == 2 ? LL_ALL_2 : LL_ALL_1,
-        .net = LL_NET_BOTH,
+        .net = kind == ROLE_RELAY ? 0 : LL_NET_BOTH, /* what it binds it cannot listen on: seccomp */
         .scoped = LL_SCOPE_BOTH,
     };
     /* A kernel refuses (E2BIG) fields that it does not know yet. */
@@ -117,7 +117,7 @@ int sandbox_early(enum role_kind kind, const char *dir, struct sandbox_level *le
         return -1;
     if (kind == ROLE_SCAN && !SANDBOX_WIDE && set_limit(RLIMIT_DATA, "RLIMIT_DATA", (rlim_t)LIMIT(SCAN_BYTES), f) < 0)
         return -1;
-    if (landlock(dir, level, f) < 0 || drop_capabilities(f) < 0)
+    if (landlock(kind, dir, level, f) < 0 || drop_capabilities(f) < 0)
         return -1;
     /* Nobody of the same uid reads our memory through /proc or ptrace. */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)

@@ -9,16 +9,23 @@
 #include <fcntl.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "run/sandbox.h"
 
 #define EVERY (ROLE_BIT(ROLE_COUNT) - 1)
 #define FILES (ROLE_BIT(ROLE_STORE) | ROLE_BIT(ROLE_AUTH))  /* have a directory */
 #define ACCEPT (ROLES_FRONT | FILES)                        /* have listeners: of a service, or a control socket */
+#define RELAY ROLE_BIT(ROLE_RELAY)
 #define WIDE (SANDBOX_WIDE ? EVERY : 0)
 
 /* Whether an argument must have a value, or bits of it. */
-enum check { ANY, IS, BITS_CLEAR, BITS_SET, SELF /* is this process */ };
+enum check {
+    ANY, IS, BITS_CLEAR, BITS_SET,
+    SELF,   /* is this process */
+    STREAM, /* IS, and the argument behind it is SOCK_STREAM, whatever the flags */
+    DGRAM,
+};
 
 struct row {
     int call;
@@ -67,8 +74,11 @@ static const struct row rows[] = {
     CALL(getrusage, EVERY), CALL(sysinfo, EVERY), CALL(uname, EVERY),
     CALL_IF(prlimit64, EVERY, 2, IS, 0), /* to ask only */
 
-    /* connections come in by accept; nothing goes out. relay gets socket and connect with its work. */
-    CALL(accept4, ACCEPT), CALL(setsockopt, ROLES_FRONT),
+    /* connections come in by accept, and go out of relay alone, which can neither listen nor accept */
+    CALL(accept4, ACCEPT), CALL(setsockopt, ROLES_FRONT | RELAY),
+    CALL_IF(socket, RELAY, 0, STREAM, AF_INET), CALL_IF(socket, RELAY, 0, STREAM, AF_INET6),
+    CALL_IF(socket, RELAY, 0, DGRAM, AF_INET), CALL_IF(socket, RELAY, 0, DGRAM, AF_INET6),
+    CALL(connect, RELAY), CALL(bind, RELAY),
 
     /* bodies on their way, sealed */
     CALL(memfd_create, ROLES_FRONT), CALL_IF(fcntl, ROLES_FRONT, 1, IS, F_ADD_SEALS),
@@ -94,22 +104,32 @@ static const struct row rows[] = {
     REFUSE(access, EACCES), REFUSE(faccessat, EACCES), REFUSE(faccessat2, EACCES), REFUSE(readlink, EACCES),
     REFUSE(readlinkat, EACCES), REFUSE(getcwd, EACCES), REFUSE(mkdir, EACCES), REFUSE(unlink, EACCES),
     REFUSE(rename, EACCES),
-    {SCMP_SYS(setsockopt), EVERY & ~ROLES_FRONT, 0, ANY, 0, EPERM},
+    {SCMP_SYS(setsockopt), EVERY & ~(ROLES_FRONT | RELAY), 0, ANY, 0, EPERM},
     REFUSE_ALL(ioctl, ENOTTY), REFUSE_ALL(prctl, EPERM), REFUSE_ALL(fchown, EPERM),
 };
 
 static int add_row(scmp_filter_ctx ctx, const struct row *row)
 {
     uint32_t action = row->err == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(row->err);
-    struct scmp_arg_cmp cmp = {.arg = row->arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = row->value};
+    struct scmp_arg_cmp cmp[2] = {
+        {.arg = row->arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = row->value},
+        {.arg = row->arg + 1, .op = SCMP_CMP_MASKED_EQ, .datum_a = ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC)},
+    };
+    unsigned n = 1;
     switch (row->check) {
     case ANY: return seccomp_rule_add_array(ctx, action, row->call, 0, NULL);
-    case IS: cmp.op = SCMP_CMP_EQ; break;
-    case SELF: cmp.op = SCMP_CMP_EQ; cmp.datum_a = (scmp_datum_t)getpid(); break;
-    case BITS_CLEAR: cmp.datum_b = 0; break;
-    case BITS_SET: cmp.datum_b = row->value; break;
+    case IS: cmp[0].op = SCMP_CMP_EQ; break;
+    case SELF: cmp[0].op = SCMP_CMP_EQ; cmp[0].datum_a = (scmp_datum_t)getpid(); break;
+    case BITS_CLEAR: cmp[0].datum_b = 0; break;
+    case BITS_SET: cmp[0].datum_b = row->value; break;
+    case STREAM:
+    case DGRAM:
+        cmp[0].op = SCMP_CMP_EQ;
+        cmp[1].datum_b = row->check == STREAM ? SOCK_STREAM : SOCK_DGRAM;
+        n = 2;
+        break;
     }
-    return seccomp_rule_add_array(ctx, action, row->call, 1, &cmp);
+    return seccomp_rule_add_array(ctx, action, row->call, n, cmp);
 }
 
 static int fill(scmp_filter_ctx ctx, enum role_kind kind)

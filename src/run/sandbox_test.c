@@ -55,6 +55,8 @@ static int try_stat(void)
 }
 static int try_inet(void) { return socket(AF_INET, SOCK_STREAM, 0); }
 static int try_inet6(void) { return socket(AF_INET6, SOCK_DGRAM, 0); }
+static int try_raw(void) { return socket(AF_INET, SOCK_RAW, 1); }
+static int try_netlink(void) { return socket(AF_NETLINK, SOCK_DGRAM, 0); }
 static int try_unix(void) { return socket(AF_UNIX, SOCK_STREAM, 0); }
 static int try_socketpair(void)
 {
@@ -64,7 +66,7 @@ static int try_socketpair(void)
 static int try_connect(void)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    return connect(tcp, (struct sockaddr *)&to, sizeof to);
+    return connect(tcp, (struct sockaddr *)&to, sizeof to) == 0 || errno == ECONNREFUSED ? 0 : -1;
 }
 static int try_bind(void)
 {
@@ -185,7 +187,8 @@ static int try_ordinary(void)
 #define FRONTS ROLES_FRONT
 #define STORE ROLE_BIT(ROLE_STORE)
 #define AUTH ROLE_BIT(ROLE_AUTH)
-#define ALL (ROLES_FRONT | ROLE_BIT(ROLE_SCAN) | ROLE_BIT(ROLE_RELAY) | STORE | AUTH)
+#define RELAY ROLE_BIT(ROLE_RELAY)
+#define ALL (ROLES_FRONT | ROLE_BIT(ROLE_SCAN) | RELAY | STORE | AUTH)
 #define NOBODY 0u
 
 struct probe {
@@ -211,12 +214,14 @@ static const struct probe probes[] = {
     {"write in auth", try_auth_write, AUTH, REFUSED, false},
     {"chmod in store", try_chmod, NOBODY, KILLED, false},
     {"symlink in store", try_symlink, NOBODY, KILLED, false},
-    {"socket IPv4", try_inet, NOBODY, KILLED, false},
-    {"socket IPv6", try_inet6, NOBODY, KILLED, false},
+    {"socket IPv4", try_inet, RELAY, KILLED, false},
+    {"socket IPv6", try_inet6, RELAY, KILLED, false},
+    {"socket raw", try_raw, NOBODY, KILLED, false},
+    {"socket netlink", try_netlink, NOBODY, KILLED, false},
     {"socket Unix", try_unix, NOBODY, KILLED, false},
     {"socketpair", try_socketpair, NOBODY, KILLED, false},
-    {"connect", try_connect, NOBODY, KILLED, false},
-    {"bind", try_bind, NOBODY, KILLED, false},
+    {"connect", try_connect, RELAY, KILLED, false},
+    {"bind", try_bind, RELAY, KILLED, false},
     {"listen", try_listen, NOBODY, KILLED, false},
     {"accept", try_accept, FRONTS | STORE | AUTH, KILLED, false},
     {"execve", try_execve, NOBODY, KILLED, false},

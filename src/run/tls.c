@@ -144,7 +144,10 @@ bool tls_service_ready(const struct tls_service *t)
 
 SSL *tls_ssl(struct tls_service *t)
 {
-    return tls_service_ready(t) ? SSL_new(t->ctx) : NULL;
+    SSL *ssl = tls_service_ready(t) ? SSL_new(t->ctx) : NULL;
+    if (ssl != NULL)
+        SSL_set_accept_state(ssl);
+    return ssl;
 }
 
 /* ---- certificates ---- */

@@ -5,9 +5,15 @@
 #include <openssl/ssl.h>
 
 #include "run/tls.h"
+#include "run/tls_client.h"
 
 /* A server's end of a connection with the service's context; caller frees with SSL_free. NULL without certificates. */
 SSL *tls_ssl(struct tls_service *t);
+
+/* tls_client.c: a client's end that wants `want`, which lives until tls_client_judge. NULL when that cannot be asked for
+ * (no name, an overlong one). After the handshake _judge fills *got. */
+SSL *tls_client_ssl(const struct tls_client_want *want, struct tls_client_got *got);
+void tls_client_judge(SSL *ssl, const struct tls_client_want *want, struct tls_client_got *got);
 
 /* tls_sign.c: a private key that is none: it has the certificate's public half, and signs by calling `sign`.
  * caller frees; NULL when the certificate's key is not an EC key. */
