@@ -10,48 +10,11 @@ import sys
 import tempfile
 import time
 
+import mail
+from processes import cpu_seconds, pss_kb
 from lib.server import PASSWORD, Server, free_port
 
-TICKS = os.sysconf("SC_CLK_TCK")
 SMTP_SOURCE = shutil.which("smtp-source", path="/usr/sbin:/usr/bin")
-
-
-def descendants(root):
-    """root and all processes below it."""
-    found, todo = [], [root]
-    while todo:
-        pid = todo.pop()
-        try:
-            children = open(f"/proc/{pid}/task/{pid}/children").read().split()
-        except OSError:
-            continue
-        found.append(pid)
-        todo += map(int, children)
-    return found
-
-
-def cpu_seconds(root):
-    """CPU of root, of all processes below it, and of those of them that have ended."""
-    total = 0
-    for pid in descendants(root):
-        try:
-            fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
-        except OSError:
-            continue
-        total += sum(map(int, fields[11:15]))
-    return total / TICKS
-
-
-def pss_kb(root):
-    total = 0
-    for pid in descendants(root):
-        try:
-            for line in open(f"/proc/{pid}/smaps_rollup"):
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-        except OSError:
-            pass
-    return total
 
 
 class Postel:
@@ -271,15 +234,19 @@ def main():
     parser.add_argument("--growth", action="store_true", help="store: mailboxes of 10^6 messages too")
     parser.add_argument("rows", nargs="*", metavar="ROW")
     args = parser.parse_args()
-    wanted = args.rows or [*ROWS, "idle", "store"]
-    unknown = set(wanted) - set(ROWS) - {"idle", "store"}
+    others = {"idle", "store", "imap", "pop3"}
+    wanted = args.rows or [*ROWS, "idle", "store", "imap", "pop3"]
+    unknown = set(wanted) - set(ROWS) - others
     if unknown:
         parser.error(f"no such row: {' '.join(unknown)}")
     if "store" in wanted:
         store(10**6 if args.growth else 10**5)
-        wanted = [name for name in wanted if name != "store"]
-        if not wanted:
-            return
+    for protocol in ("imap", "pop3"):
+        if protocol in wanted:
+            mail.run(protocol, args.rounds)
+    wanted = [name for name in wanted if name not in others - {"idle"}]
+    if not wanted:
+        return
     if SMTP_SOURCE is None:
         sys.exit("./bench: smtp-source is missing (Debian package postfix)")
     targets = [Postel()]
