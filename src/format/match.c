@@ -1,19 +1,17 @@
-/* match: every text is decoded and folded once, piece by piece, and each needle that was not found yet is looked for. */
+/* match: in every text that match_walk shows each needle that was not found yet is looked for. */
 #include "format/match.h"
 
-#include "format/encword.h"
 #include "format/fold.h"
-#include "format/part_text.h"
+#include "format/match_walk.h"
 
 struct job {
-    struct span message;
     const struct match_needle *needle;
     struct span text[MATCH_NEEDLES];    /* folded */
     uint32_t n;
     uint64_t found, all;
     size_t longest;                     /* of those looked for in texts that come in pieces */
-    struct str value, hay;
-    struct arena *mem, tmp;             /* tmp: of one part */
+    struct str hay;
+    struct arena *mem;
 };
 
 static void look(struct job *j, struct span hay, enum match_where where)
@@ -36,50 +34,34 @@ static void look_named(struct job *j, struct span name, struct span hay)
     }
 }
 
-/* The fields of one header as "name: value". own: the message's; inner: that of a message which is attached. */
-static void header(struct job *j, const struct mime_part *p, bool own, bool inner)
+static void field(void *arg, enum match_field kind, struct span name, struct span hay)
 {
-    struct header_reader r;
-    struct header_field f;
-    header_begin(&r, span_sub(j->message, p->at.header_at, p->at.body_at - p->at.header_at));
-    while (j->found != j->all && header_next(&r, &f)) {
-        arena_reset(&j->tmp);
-        str_init(&j->value, &j->tmp);
-        str_init(&j->hay, &j->tmp);
-        str_add(&j->value, f.name);
-        str_addz(&j->value, ": ");
-        encword_decode(&j->value, f.value);
-        fold_text(&j->hay, str_span(&j->value));
-        struct span hay = str_span(&j->hay);
-        look(j, hay, MATCH_TEXT);
-        if (inner)
-            look(j, hay, MATCH_BODY);
-        if (own)
-            look_named(j, f.name, span_from(hay, f.name.n + 2));
-    }
+    struct job *j = arg;
+    look(j, hay, MATCH_TEXT);
+    if (kind == MATCH_FIELD_INNER)
+        look(j, hay, MATCH_BODY);
+    if (kind == MATCH_FIELD_OWN)
+        look_named(j, name, span_from(hay, name.n + 2));
 }
 
-static void body(struct job *j, const struct mime_part *p)
+static void piece(void *arg, bool first, struct span text)
 {
-    struct part_text t;
-    struct span piece;
-    arena_reset(&j->tmp);
-    str_init(&j->hay, &j->tmp);
-    part_text_begin(&t, j->message, p, PART_FOLDED, 0, &j->tmp);
-    while (j->found != j->all && part_text_next(&t, &piece)) {
-        str_add(&j->hay, piece);
-        look(j, str_span(&j->hay), MATCH_TEXT);
-        look(j, str_span(&j->hay), MATCH_BODY);
-        size_t keep = MIN_OF(j->hay.n, j->longest); /* what a needle that goes on in the next piece may begin with */
-        if (keep > 0)
-            memmove(j->hay.p, j->hay.p + j->hay.n - keep, keep);
-        j->hay.n = keep;
-    }
+    struct job *j = arg;
+    if (first)
+        str_clear(&j->hay);
+    str_add(&j->hay, text);
+    look(j, str_span(&j->hay), MATCH_TEXT);
+    look(j, str_span(&j->hay), MATCH_BODY);
+    size_t keep = MIN_OF(j->hay.n, j->longest); /* what a needle that goes on in the next piece may begin with */
+    if (keep > 0)
+        memmove(j->hay.p, j->hay.p + j->hay.n - keep, keep);
+    j->hay.n = keep;
 }
 
-static bool is_text(const struct mime_part *p)
+static bool enough(void *arg)
 {
-    return mime_is_text((enum mime_type)p->at.type) || p->at.type == MIME_MESSAGE;
+    const struct job *j = arg;
+    return j->found == j->all;
 }
 
 static void prepare(struct job *j)
@@ -101,20 +83,13 @@ static void prepare(struct job *j)
 
 uint64_t match_message(struct span message, const struct match_needle *needles, uint32_t n, struct arena *mem)
 {
-    struct mime_tree tree;
     struct job *j = arena_zalloc(mem, sizeof *j);
-    j->message = message;
+    struct match_visit visit = {.arg = j, .field = field, .piece = piece, .enough = enough};
     j->needle = needles;
     j->n = MIN_OF(n, (uint32_t)MATCH_NEEDLES);
     j->mem = mem;
-    arena_init(&j->tmp);
+    str_init(&j->hay, mem);
     prepare(j);
-    mime_walk(message, &tree, NULL, NULL, mem);
-    for (uint32_t i = 0; i < tree.n && j->found != j->all; i++)
-        header(j, &tree.v[i], i == 0, i > 0 && tree.v[tree.v[i].at.parent].at.type == MIME_RFC822);
-    for (uint32_t i = 0; i < tree.n && j->found != j->all; i++)
-        if (is_text(&tree.v[i]))
-            body(j, &tree.v[i]);
-    arena_done(&j->tmp);
+    match_walk(message, &visit, mem);
     return j->found;
 }

@@ -1,5 +1,6 @@
 /* match: what is found where, however it was encoded. */
-#include "format/match.h"
+#include "format/fold.h"
+#include "format/match_text.h"
 
 #include "format/charset.h"
 #include "format/format_testing.h"
@@ -65,6 +66,25 @@ static const struct {
     {"bad bytes", "Content-Type: text/plain; charset=utf-8\r\n\r\na\xFF" "b", MATCH_BODY, "", "a\xEF\xBF\xBD" "b", true},
 };
 
+/* What the text that is kept of a message says, which is what the message says. */
+static uint64_t by_text(struct span message, const struct match_needle *n, uint32_t count, struct arena *mem)
+{
+    struct match_text t;
+    struct match_needle folded[MATCH_NEEDLES];
+    assert_true(match_text_make(message, 1 << 20, &t, mem));
+    assert_true(t.parts_at <= t.body_at && t.body_at <= t.bytes.n);
+    for (uint32_t i = 0; i < count; i++) {
+        struct str name, text;
+        str_init(&name, mem);
+        str_init(&text, mem);
+        fold_text(&name, n[i].name);
+        fold_text(&text, n[i].text);
+        folded[i] = (struct match_needle){n[i].where, str_span(&name), str_span(&text)};
+        assert_true(match_text_able(&folded[i]));
+    }
+    return match_text_find(&t, folded, count);
+}
+
 static void table(void **state)
 {
     struct arena mem;
@@ -73,6 +93,8 @@ static void table(void **state)
         struct match_needle n = {rows[i].where, span_z(rows[i].field), span_z(rows[i].text)};
         if (match_message(span_z(rows[i].message), &n, 1, &mem) != rows[i].found)
             fail_msg("%s: found should be %d", rows[i].name, rows[i].found);
+        if (n.where != MATCH_HEADER || n.name.n > 0)
+            assert_int_equal(by_text(span_z(rows[i].message), &n, 1, &mem), rows[i].found);
         arena_reset(&mem);
     }
     arena_done(&mem);
@@ -94,6 +116,7 @@ static void together(void **state)
     }
     assert_true(count > 10);
     assert_int_equal(match_message(SPAN(MULTI), n, count, &mem), want);
+    assert_int_equal(by_text(SPAN(MULTI), n, count, &mem), want);
     for (; count < MATCH_NEEDLES; count++)
         n[count] = (struct match_needle){MATCH_TEXT, SPAN(""), SPAN("not there at all")};
     assert_int_equal(match_message(SPAN(MULTI), n, count, &mem), want);
@@ -147,6 +170,53 @@ static void try_prefix(struct span prefix, struct arena *mem)
 
 static void prefixes(void **state) { format_testing_prefixes(SPAN(MULTI), try_prefix); }
 
+/* NULs, which part texts from each other, in the texts themselves; a field that pretends to be two. */
+static void marks(void **state)
+{
+    static const struct match_needle odd[] = {
+        {MATCH_HEADER, SPAN("a"), SPAN("one")}, {MATCH_HEADER, SPAN("a"), SPAN("two")}, {MATCH_HEADER, SPAN("c"), SPAN("three")},
+        {MATCH_BODY, SPAN(""), SPAN("fo")},     {MATCH_TEXT, SPAN(""), SPAN("b: two")}, {MATCH_TEXT, SPAN(""), SPAN("oneb")},
+        {MATCH_BODY, SPAN(""), SPAN("four")},   {MATCH_HEADER, SPAN("b"), SPAN("two")}, {MATCH_HEADER, SPAN("b"), SPAN("")},
+    };
+    enum { THERE = 5, NOT_THERE = 7 }; /* in between: as match_message has it */
+    struct span message = SPAN("A: one\0B: two\r\nC: \0three\r\n\r\nfo\0ur");
+    struct match_text t;
+    struct arena mem;
+    arena_init(&mem);
+    for (size_t i = 0; i < COUNT_OF(odd); i++) {
+        uint64_t found = match_message(message, &odd[i], 1, &mem);
+        assert_true(found == 1 || i >= THERE);
+        assert_true(found == 0 || i < NOT_THERE);
+        assert_int_equal(by_text(message, &odd[i], 1, &mem), found);
+    }
+    assert_false(match_text_able(&(struct match_needle){MATCH_TEXT, SPAN(""), SPAN("a\0b")}));
+    assert_false(match_text_able(&(struct match_needle){MATCH_TEXT, SPAN(""), SPAN("\1")}));
+    assert_false(match_text_able(&(struct match_needle){MATCH_HEADER, SPAN("a:"), SPAN("b")}));
+    assert_false(match_text_able(&(struct match_needle){MATCH_HEADER, SPAN(""), SPAN("b")}));
+    assert_true(match_text_make(message, 100, &t, &mem));
+    assert_false(match_text_make(message, t.bytes.n - 1, &t, &mem));
+    arena_done(&mem);
+}
+
+/* Each needle of each length at each place of a text that is longer than what is looked at at once. */
+static void places(void **state)
+{
+    char text[100];
+    struct arena mem;
+    arena_init(&mem);
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 23 + (i % 7 == 0));
+    for (size_t at = 0; at < sizeof text; at++)
+        for (size_t n = 1; at + n <= sizeof text; n++) {
+            struct match_text t = {span_of(text, sizeof text), 0, 0};
+            struct match_needle x = {MATCH_BODY, SPAN(""), span_of(text + at, n)};
+            assert_int_equal(match_text_find(&t, &x, 1), 1);
+            t.bytes = span_of(text, at + n - 1);
+            assert_int_equal(match_text_find(&t, &x, 1), memmem(text, at + n - 1, text + at, n) != NULL);
+        }
+    arena_done(&mem);
+}
+
 static int setup(void **state)
 {
     charset_open_all();
@@ -162,6 +232,6 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(together), cmocka_unit_test(borders),
-                                       cmocka_unit_test(prefixes)};
+                                       cmocka_unit_test(prefixes), cmocka_unit_test(marks), cmocka_unit_test(places)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
