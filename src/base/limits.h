@@ -75,6 +75,8 @@
     X(KV_VALUES, 1000, 10, 1000000, "values", "small ones, of an account")                                             \
     X(SWEEP_PERCENT, 50, 0, 90, "percent", "a segment of the log with less still in use is rewritten")                  \
     X(SWEEP_STEP_BYTES, 1048576, 65536, 67108864, "bytes", "of the log rewritten at once, between commits")            \
+    X(SEARCH_TEXT_BYTES, 196608, 4096, 196608, "bytes", "of a message's text kept for searches; longer ones are read each time") \
+    X(SEARCH_FILES, 8, 1, 64, "accounts", "whose text for searches stays open")                                        \
     X(ORPHAN_S, 3600, 0, 31536000, "seconds", "a file that nothing refers to is kept before it is removed")            \
     X(STOP_FRONT_S, 10, 0, 600, "seconds", "fronts may take to finish commands at stop")                               \
     X(STOP_RELAY_S, 30, 0, 600, "seconds", "relay may take at stop")

@@ -1,9 +1,11 @@
-/* SEARCH (RFC 9051 6.4.4, RFC 3501 6.4.4): the compiled keys are run three times at most: over the view, over rows where
- * that does not decide, and with scan's help where strings must be looked for in messages. */
+/* SEARCH (RFC 9051 6.4.4, RFC 3501 6.4.4): the compiled keys are run over the view first, then over what else is known of
+ * the messages that this does not decide: the texts that store keeps, rows, and for strings that only the message itself
+ * can tell the word of scan. */
 #include "base/vec.h"
 #include "format/summary_pack.h"
 #include "imap/imap_match.h"
 #include "imap/imap_rows.h"
+#include "imap/imap_texts.h"
 
 enum search_return { RETURN_MIN = 1, RETURN_MAX = 2, RETURN_ALL = 4, RETURN_COUNT = 8, RETURN_SAVE = 16 };
 
@@ -15,6 +17,9 @@ struct search {
     VEC(struct imap_range) hits;    /* of indexes, ascending */
     VEC(struct imap_range) open;    /* not decided yet */
     uint64_t count;
+    struct imap_texts texts;
+    VEC(struct imap_text_of) told;  /* by the texts, of messages that are not decided yet, in order of index */
+    size_t told_at;                 /* how far the rows have come in it */
     struct imap_match_message batch[IMAP_MATCH_BATCH];
     const struct msg_member_row *rows[IMAP_MATCH_BATCH];
     uint32_t n_batch;
@@ -103,25 +108,109 @@ static uint64_t header_bytes(const struct msg_member_row *row)
     return root.body_at + (row->size - root.body_end);
 }
 
-static WAITS int search_rows(struct search *q, const struct imap_row_of *v, uint32_t n, struct fail *f)
+/* ---- by the texts ---- */
+
+static int text_order(const void *a, const void *b)
 {
+    const struct imap_text_of *x = a, *y = b;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Decides what can be decided without a row. */
+static WAITS void texts_window(struct search *q, struct imap_text_of *v, uint32_t n)
+{
+    imap_texts_ask(&q->texts, v, n);
+    qsort(v, n, sizeof *v, text_order);
     for (uint32_t i = 0; i < n; i++) {
-        const struct msg_member_row *row = v[i].row;
-        if (row == NULL)
-            continue; /* gone meanwhile: it matches nothing */
-        struct imap_key_facts facts = {.index = v[i].index, .view = &q->s->view, .row = row};
+        struct imap_key_facts facts = {.index = v[i].index, .view = &q->s->view, .found = v[i].known ? &v[i].found : NULL};
         enum imap_key_truth t = imap_key_run(&q->keys, &facts);
         if (t == IMAP_KEY_YES)
             hit(q, v[i].index);
         if (t != IMAP_KEY_UNKNOWN)
             continue;
+        leave_open(q, v[i].index);
+        if (v[i].known)
+            *VEC_PUSH(&q->told) = v[i];
+    }
+}
+
+/* Where no envelope might tell: all that are open. */
+static WAITS void search_texts(struct search *q)
+{
+    size_t n_open = q->open.n;
+    struct imap_range *open = q->open.v;
+    struct imap_text_of *v = base_alloc(IMAP_TEXTS_MOST * sizeof *v);
+    uint32_t n = 0;
+    q->open.v = NULL;
+    q->open.n = q->open.cap = 0;
+    for (size_t k = 0; k < n_open; k++)
+        for (uint32_t i = open[k].first; i <= open[k].last; i++) {
+            v[n++] = (struct imap_text_of){.index = i, .eid = q->s->view.v[i].eid};
+            if (n == IMAP_TEXTS_MOST) {
+                texts_window(q, v, n);
+                n = 0;
+            }
+        }
+    texts_window(q, v, n);
+    free(v);
+    free(open);
+}
+
+/* What the texts told of a message; NULL: nothing. Asked in order of index. */
+static const uint64_t *told(struct search *q, uint32_t index)
+{
+    while (q->told_at < q->told.n && q->told.v[q->told_at].index < index)
+        q->told_at++;
+    return q->told_at < q->told.n && q->told.v[q->told_at].index == index ? &q->told.v[q->told_at].found : NULL;
+}
+
+/* ---- by rows ---- */
+
+static WAITS int ask_scan(struct search *q, const struct imap_row_of *v, const struct imap_text_of *text, uint32_t n,
+                          struct fail *f)
+{
+    for (uint32_t i = 0, at = 0; i < n; i++) {
+        const struct msg_member_row *row;
+        while (v[at].index != text[i].index)
+            at++;
+        row = v[at].row;
+        struct imap_key_facts facts = {.index = text[i].index, .view = &q->s->view, .row = row, .found = &text[i].found};
+        if (text[i].known) {
+            if (imap_key_run(&q->keys, &facts) == IMAP_KEY_YES)
+                hit(q, text[i].index);
+            continue;
+        }
         q->rows[q->n_batch] = row;
-        q->batch[q->n_batch++] = (struct imap_match_message){.index = v[i].index, .eid = row->eid, .size = row->size,
+        q->batch[q->n_batch++] = (struct imap_match_message){.index = text[i].index, .eid = row->eid, .size = row->size,
                                                              .header = header_bytes(row)};
         if (q->n_batch == IMAP_MATCH_BATCH && run_batch(q, f) < 0)
             return -1;
     }
     return run_batch(q, f); /* its rows go with this window */
+}
+
+static WAITS int search_rows(struct search *q, const struct imap_row_of *v, uint32_t n, struct fail *f)
+{
+    struct imap_text_of *open = base_alloc((n + 1) * sizeof *open);
+    uint32_t n_open = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct msg_member_row *row = v[i].row;
+        if (row == NULL)
+            continue; /* gone meanwhile: it matches nothing */
+        struct imap_key_facts facts = {.index = v[i].index, .view = &q->s->view, .row = row, .found = told(q, v[i].index)};
+        enum imap_key_truth t = imap_key_run(&q->keys, &facts);
+        if (t == IMAP_KEY_YES)
+            hit(q, v[i].index);
+        if (t == IMAP_KEY_UNKNOWN)
+            open[n_open++] = (struct imap_text_of){.index = v[i].index, .eid = row->eid};
+    }
+    if (q->keys.envelope) { /* else the texts were asked for all of them */
+        imap_texts_ask(&q->texts, open, n_open);
+        qsort(open, n_open, sizeof *open, text_order);
+    }
+    int r = ask_scan(q, v, open, n_open, f);
+    free(open);
+    return r;
 }
 
 static WAITS int search_open(struct search *q, struct fail *f)
@@ -321,6 +410,9 @@ WAITS int imap_search_search(struct imap *s, struct imap_lex *in)
         return imap_session_no(s, "%s", q->keys.refused);
     }
     search_view(q);
+    imap_texts_init(&q->texts, s, &q->keys);
+    if (q->texts.able && !q->keys.envelope)
+        search_texts(q);
     r = q->open.n > 0 ? search_open(q, &f) : 0;
     if (r == 0)
         put_in_order(q);
@@ -329,5 +421,6 @@ WAITS int imap_search_search(struct imap *s, struct imap_lex *in)
     r = r < 0 ? imap_session_fail(s, &f, false) : answer(q);
     VEC_FREE(&q->hits);
     VEC_FREE(&q->open);
+    VEC_FREE(&q->told);
     return r;
 }

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/limits.h"
 #include "format/charset.h"
-#include "format/match.h"
+#include "format/match_text.h"
 #include "format/read.h"
 #include "format/summary.h"
 #include "roles/roles.h"
@@ -142,6 +142,19 @@ static void on_match(struct ipc_req *req)
     done(&h);
 }
 
+static void on_text(struct ipc_req *req)
+{
+    const struct msg_scan_text *in = req->in;
+    struct match_text t;
+    struct held h;
+    if (take(req, in->body, in->file, in->size, &h) == 0) {
+        bool whole = match_text_make(h.bytes, (size_t)LIMIT(SEARCH_TEXT_BYTES), &t, &scratch);
+        ipc_reply(req, &(struct msg_scan_text_r){.whole = whole, .parts_at = whole ? t.parts_at : 0,
+                                                 .body_at = whole ? t.body_at : 0, .text = whole ? t.bytes : SPAN("")});
+    }
+    done(&h);
+}
+
 /* The number of the part, or -1. */
 static int find_part(struct span message, struct span path, struct mime_tree *tree)
 {
@@ -235,6 +248,7 @@ static int prepare(struct fail *f)
 static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_summarize, .call = on_summarize},
     {.id = MSG_ID_scan_match, .call = on_match},
+    {.id = MSG_ID_scan_text, .call = on_text},
     {.id = MSG_ID_scan_fields, .call = on_fields},
     {.id = MSG_ID_scan_read, .call = on_read},
 };

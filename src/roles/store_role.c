@@ -6,10 +6,11 @@
 #include "base/log.h"
 #include "roles/roles.h"
 #include "roles/store_care.h"
+#include "roles/store_fill.h"
 #include "roles/store_session.h"
 #include "run/loop.h"
 #include "run/work.h"
-#include "store/store.h"
+#include "store/store_text.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -124,6 +125,11 @@ static int run_kv_list(struct read *r)
     return store_kv_list(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
 }
 
+static int run_search(struct read *r)
+{
+    return store_text_search(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
 static int run_watch(struct read *r)
 {
     ((struct msg_watch_r *)r->out)->modseq = store_modseq(store, r->account);
@@ -177,7 +183,7 @@ static void on_email_read(struct ipc_req *req)
 /* The reads that need nothing but the account. */
 static int (*const plain_reads[MSG_ID_COUNT])(struct read *) = {
     [MSG_ID_email_get] = run_email_get, [MSG_ID_thread_get] = run_thread_get, [MSG_ID_blob_get] = run_blob_get,
-    [MSG_ID_quota_get] = run_quota_get, [MSG_ID_kv_get] = run_kv_get,         [MSG_ID_kv_list] = run_kv_list,
+    [MSG_ID_search] = run_search,       [MSG_ID_quota_get] = run_quota_get, [MSG_ID_kv_get] = run_kv_get,         [MSG_ID_kv_list] = run_kv_list,
 };
 
 static void on_plain_read(struct ipc_req *req)
@@ -498,6 +504,7 @@ static int prepare(struct fail *f)
     store_on_changed(store, changed, NULL);
     store_on_broken(store, broken, NULL);
     store_care_start(store);
+    store_fill_start(store);
     store_session_start();
     ipc_on_close(on_close);
     return 0;
@@ -539,6 +546,7 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_email_get, .call = on_plain_read},      {.id = MSG_ID_thread_get, .call = on_plain_read},
     {.id = MSG_ID_blob_get, .call = on_plain_read},       {.id = MSG_ID_quota_get, .call = on_plain_read},
     {.id = MSG_ID_kv_get, .call = on_plain_read},         {.id = MSG_ID_kv_list, .call = on_plain_read},
+    {.id = MSG_ID_search, .call = on_plain_read},         {.id = MSG_ID_search_fill, .call = store_fill_call, .coro = true},
     {.id = MSG_ID_changes, .call = on_changes},           {.id = MSG_ID_watch, .call = on_watch},
     {.id = MSG_ID_verify, .call = store_care_verify},     {.id = MSG_ID_backup_begin, .call = store_care_backup},
     {.id = MSG_ID_backup_list, .call = store_care_backup}, {.id = MSG_ID_backup_read, .call = store_care_backup},

@@ -89,6 +89,7 @@
 #define MSG_scan_needle(F, L) F(u32, where) F(bytes, name) F(bytes, text)
 #define MSG_scan_ask(F, L) F(bytes, name) F(u32, form)
 #define MSG_scan_value(F, L) F(u32, ask) F(bytes, data)
+#define MSG_search_hit(F, L) F(u64, eid) F(u64, found)
 #define MSG_kv_row(F, L) F(bytes, key) F(bytes, value)
 
 /* kind: enum verify_kind (store/store_verify.h); text: what, where, whose, one line. remedy: what --repair would do, or empty. */
@@ -98,7 +99,7 @@
 #define RECORD_TABLE(R)                                                                                                \
     R(rcpt_target) R(rcpt_forward) R(tls_chain) R(domain_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
-    R(kv_row) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
+    R(kv_row) R(search_hit) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
     R(ingest_remote) R(ingest_note) R(queue_message) R(queue_rcpt) R(queue_domain) R(queue_rid) R(queue_done)          \
     R(queue_row) R(event_row) R(dns_record)
 
@@ -186,6 +187,9 @@
  * found: bit i for needle i. The message as in summarize. */
 #define MSG_scan_match(F, L) F(u64, size) F(bytes, body) F(fd, file) L(scan_needle, needles)
 #define MSG_scan_match_r(F, L) F(u64, found)
+/* The text of a message for later searches (src/format/match_text.h), unless there is too much of it: whole = 0. */
+#define MSG_scan_text(F, L) F(u64, size) F(bytes, body) F(fd, file)
+#define MSG_scan_text_r(F, L) F(u32, whole) F(u32, parts_at) F(u32, body_at) F(bytes, text)
 /* Fields of the message's header, or of the part's that `part` names as IMAP does ("2.1"; "": the message). form: enum
  * read_form. One value per field of that name, in order; ask: which one of asks it answers. cut: 1 when not all fits. */
 #define MSG_scan_fields(F, L) F(u64, size) F(bytes, body) F(fd, file) F(bytes, part) L(scan_ask, asks)
@@ -241,6 +245,14 @@
 /* Up to 65,536 bytes of the message as a client reads it, edit list applied; size: of the whole. */
 #define MSG_email_read(F, L) F(bytes, handle) F(u64, eid) F(u64, offset) F(u32, length)
 #define MSG_email_read_r(F, L) F(u64, size) F(bytes, data)
+/* Which needles (folded; at most 64, as in scan_match) are in the account's emails of those ids, by the texts that are kept;
+ * hits: those that have any. unknown: those of the ids whose text is not there. At most 8,000 ids. */
+#define MSG_search(F, L) F(bytes, handle) L(scan_needle, needles) L(uid_range, eids)
+#define MSG_search_r(F, L) L(search_hit, hits) L(uid_range, unknown)
+/* Makes the texts that are missing of those ids, from `from` on, as many as may be in a moment; next: go on there, 0 = nothing
+ * is left to try. */
+#define MSG_search_fill(F, L) F(bytes, handle) F(u64, from) L(uid_range, eids)
+#define MSG_search_fill_r(F, L) F(u64, next)
 /* In flags_set, expunge and copy mailbox (from) 0 means: `uids` are eids, in whatever mailboxes they are (JMAP).
  * mode: enum flags_mode. keywords: separated by a space; FLAGS_REPLACE replaces them too. unchangedsince: 0 = none
  * (RFC 7162 3.1.3); modified: what it kept from being changed. */
@@ -442,6 +454,7 @@
     CALL(summarize, ROLE_SCAN, ROLES_FRONT | FROM_STORE, 0)                                                            \
     CALL(scan_submit, ROLE_SCAN, FROM_FRONT_USER, 0)                                                                   \
     CALL(scan_match, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                       \
+    CALL(scan_text, ROLE_SCAN, FROM_STORE, 0)                                                                          \
     CALL(scan_fields, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                      \
     CALL(scan_read, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                        \
     POST(session_add, ROLE_STORE, FROM_AUTH)                                                                           \
@@ -455,6 +468,8 @@
     CALL(mailbox_lock, ROLE_STORE, FROM_FRONT_USER, 1)                                                                 \
     CALL(member_scan, ROLE_STORE, FROM_FRONT_USER, 1)                                                                  \
     CALL(email_read, ROLE_STORE, FROM_FRONT_USER, 1)                                                                   \
+    CALL(search, ROLE_STORE, FROM_FRONT_USER, 1)                                                                       \
+    CALL(search_fill, ROLE_STORE, FROM_FRONT_USER, 1)                                                                  \
     CALL(flags_set, ROLE_STORE, FROM_FRONT_USER, 1)                                                                    \
     CALL(expunge, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
     CALL(append, ROLE_STORE, FROM_FRONT_USER, 1)                                                                       \

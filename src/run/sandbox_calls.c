@@ -81,7 +81,8 @@ static const struct row rows[] = {
     CALL(connect, RELAY), CALL(bind, RELAY),
 
     /* bodies on their way, sealed */
-    CALL(memfd_create, ROLES_FRONT), CALL_IF(fcntl, ROLES_FRONT, 1, IS, F_ADD_SEALS),
+    CALL(memfd_create, ROLES_FRONT | ROLE_BIT(ROLE_STORE)),
+    CALL_IF(fcntl, ROLES_FRONT | ROLE_BIT(ROLE_STORE), 1, IS, F_ADD_SEALS),
 
     /* files, beneath the role's directory by Landlock */
     CALL(openat, FILES | WIDE), CALL(open, FILES | WIDE), CALL(openat2, FILES), CALL(newfstatat, FILES | WIDE),

@@ -243,7 +243,7 @@ static const struct probe probes[] = {
     {"personality", try_personality, NOBODY, KILLED, false},
     {"dumpable again", try_dumpable, NOBODY, REFUSED, false},
     {"core size again", try_core, NOBODY, KILLED, false},
-    {"sealed memfd", try_memfd, FRONTS, KILLED, false},
+    {"sealed memfd", try_memfd, FRONTS | STORE, KILLED, false},
 };
 
 static const char *dir_of(enum role_kind kind)

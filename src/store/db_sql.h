@@ -44,6 +44,7 @@
     X(MAILBOX_LIST, "SELECT mailbox, name, role, uidvalidity, uidnext, highmodseq, total, unseen, deleted, size,"      \
                     " changed_modseq, parent, subscribed, unread, created_modseq"                                      \
                     " FROM mailbox WHERE account = ?1 ORDER BY mailbox")                                               \
+    X(TEXT_MESSAGES, "SELECT sum(total) FROM mailbox WHERE account = ?1")                                              \
     X(MAILBOX_HAS, "SELECT 1 FROM mailbox WHERE account = ?1 AND mailbox = ?2")                                        \
     X(MAILBOX_CHANGE, "UPDATE mailbox SET parent = ?3, name = ?4, role = ?5, subscribed = ?6, changed_modseq = ?7"     \
                       " WHERE account = ?1 AND mailbox = ?2")                                                          \

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "store/store_impl.h"
 #include "store/store_io.h"
+#include "store/store_text.h"
 #include "store/store_thread.h"
 #include "store/store_tidy.h"
 
@@ -320,7 +321,7 @@ struct store *store_open(const char *dir, const struct store_options *opt, struc
         store_io_no_sync();
     if (take_dir(s, dir, f) == 0 &&
         open_index(s, dir, opt->readers != 0 ? opt->readers : 2, opt->unsafe_no_sync, f) == 0 &&
-        open_log(s, segment, f) == 0 && start(s, f) == 0)
+        open_log(s, segment, f) == 0 && store_text_open(s, f) == 0 && start(s, f) == 0)
         return s;
     store_close(s);
     return NULL;
@@ -341,6 +342,7 @@ void store_close(struct store *s)
     if (s->log != NULL)
         store_spool_free_all(s);
     msglog_close(s->log);
+    store_text_close(s);
     for (unsigned i = 0; i < s->n_readers; i++)
         db_close(s->idle[i], false);
     free(s->idle);

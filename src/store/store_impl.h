@@ -121,6 +121,8 @@ struct store {
     pthread_mutex_t spool_lock;
     struct map spools; /* by operation id: struct store_spool */
 
+    struct store_texts *texts; /* store_text.h */
+
     _Atomic uint64_t commits, committed, wal_written, n_emails, n_blobs, n_threaded, n_eids;
 };
 

@@ -2,6 +2,7 @@
 #include "store/store_remove.h"
 
 #include "base/clock.h"
+#include "store/store_text.h"
 #include "store/store_thread.h"
 
 enum { STEP = 2000 }; /* messages per commit: others wait behind it */
@@ -108,6 +109,7 @@ static int remove_uploads(struct store *s, uint64_t account)
 int store_remove_account(struct store *s, struct store_op *op)
 {
     const struct msg_account_gone *in = op->w->in;
+    store_text_forget(s, in->account);
     struct store_account *a = store_account_get(s, in->account, false);
     if (a == NULL)
         return db_trouble(s->db) == DB_FINE ? 0 : -1;

@@ -14,6 +14,7 @@
 #include "store/msglog_impl.h"
 #include "store/store_impl.h"
 #include "store/store_io.h"
+#include "store/store_text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -261,8 +262,10 @@ static void orphans(struct store *s)
     if (e != NULL)
         return;
     store_sweep_end(s);
-    if (s->sweep.in_big) /* both seen */
+    if (s->sweep.in_big) { /* both seen */
+        store_text_sweep(s);
         s->sweep.orphans_ms = clock_mono_ms() + ORPHANS_EVERY_MS;
+    }
     s->sweep.in_big = !s->sweep.in_big;
 }
 
