@@ -116,9 +116,15 @@ static const char version_2[] =
 /* What refers to a blob: for verify, and to say whose messages a damaged one is. Grows at its right edge. */
 static const char version_3[] = "CREATE INDEX email_bid ON email(bid);";
 
+/* Accounts whose mailboxes the log is to be told of again, so that a rebuilt index knows them (store_note.c). */
+static const char version_4[] =
+    "CREATE TABLE tree_due(account INTEGER PRIMARY KEY);"
+    "INSERT INTO tree_due SELECT account FROM account;";
+
 const struct db_step db_schema_steps[] = {
     {"the first tables", version_1, NULL},
     {"a tree of mailboxes, threads, uploads, values", version_2, NULL},
     {"emails by blob", version_3, NULL},
+    {"mailboxes in the log", version_4, NULL},
 };
 const size_t db_schema_version = COUNT_OF(db_schema_steps);

@@ -95,6 +95,11 @@
     X(GONE_PURGE, "DELETE FROM gone WHERE account = ?1 AND modseq <= ?2")                                              \
     X(ACCOUNT_FLOOR, "UPDATE account SET floor = max(floor, ?2), modseq = max(modseq, ?2) WHERE account = ?1")         \
     X(GONE_DELETE_ALL, "DELETE FROM gone WHERE account = ?1")                                                          \
+    /* notes */                                                                                                        \
+    X(TREE_DUE, "INSERT OR IGNORE INTO tree_due(account) VALUES(?1)")                                                  \
+    X(TREE_NEXT, "SELECT account FROM tree_due ORDER BY account LIMIT ?1")                                             \
+    X(TREE_DONE, "DELETE FROM tree_due WHERE account = ?1")                                                            \
+    X(SEGMENT_BEFORE, "SELECT 1 FROM segment WHERE seg <= ?1 AND seg <> ?2 LIMIT 1")                                   \
     /* threads */                                                                                                      \
     X(STATE_GET, "SELECT value FROM state WHERE name = ?1")                                                            \
     X(STATE_PUT, "INSERT INTO state(name, value) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET value = ?2")           \

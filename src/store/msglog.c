@@ -236,6 +236,33 @@ static void drop_spool(struct msglog *l)
     closedir(d);
 }
 
+static bool begins_with_record(int dir, const char *name)
+{
+    char head[4] = {0};
+    int fd = store_io->open(dir, name, O_RDONLY);
+    if (fd < 0)
+        return false;
+    bool yes = pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head && memcmp(head, magic, sizeof head) == 0;
+    close(fd);
+    return yes;
+}
+
+bool msglog_found(int dir)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    bool found = false;
+    if (d == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    for (struct dirent *e; !found && (e = readdir(d)) != NULL;)
+        found = span_starts(span_z(e->d_name), SPAN("seg-")) && begins_with_record(dir, e->d_name);
+    closedir(d);
+    return found;
+}
+
 struct msglog *msglog_open(int dir, uint64_t segment_bytes, uint32_t seg, uint64_t end, struct fail *f)
 {
     struct msglog *l = base_alloc(sizeof *l);

@@ -41,6 +41,7 @@ struct msglog_place {
  * the next segment full of zeros, so that an append changes no metadata of the file system. NULL and *f. */
 struct msglog *msglog_open(int dir, uint64_t segment_bytes, uint32_t seg, uint64_t end, struct fail *f);
 void msglog_close(struct msglog *l);
+bool msglog_found(int dir);     /* whether a segment with a record lies there */
 
 /* ---- the committer's ---- */
 

@@ -23,7 +23,7 @@ enum {
 
 static bool idle_work(const struct store *s)
 {
-    return !s->broken && (store_sweep_due(s, false) || db_wal_pages(s->db) > s->wal_most / 8 || store_tidy_due(s));
+    return !s->broken && (store_sweep_due(s, false) || store_note_due(s, false) || db_wal_pages(s->db) > s->wal_most / 8 || store_tidy_due(s));
 }
 
 static void broken_index(struct store *s)
@@ -48,6 +48,8 @@ static void be_idle(struct store *s)
 {
     if (db_wal_pages(s->db) > s->wal_most / 8)
         checkpoint(s);
+    if (store_note_due(s, false))
+        store_note_step(s);
     if (store_sweep_due(s, false))
         store_sweep_step(s);
     if (!s->broken && store_tidy_due(s) && store_tidy(s) != 0)
@@ -91,6 +93,8 @@ static void *committer(void *arg)
             be_idle(s);
         else
             store_commit_run(s, list);
+        if (list != NULL && store_note_due(s, true))
+            store_note_step(s);
         if (list != NULL && store_sweep_due(s, true))
             store_sweep_step(s);
         if (db_wal_pages(s->db) > s->wal_most && !s->broken)
@@ -98,6 +102,7 @@ static void *committer(void *arg)
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
+    store_note_end(s);
     return NULL;
 }
 
@@ -249,6 +254,24 @@ static int open_index(struct store *s, const char *dir, unsigned readers, bool u
     return 0;
 }
 
+/* An index that knows no segment, beside a log that has one, was lost and made anew: to append would overwrite mail. That
+ * an index is this log's stands in it before the first byte of the log is written. */
+static int check_belongs(struct store *s, bool has_segment, struct fail *f)
+{
+    int rc = DB_FIRST(s->db, DB_STATE_GET, DB_T(STORE_STATE_LOG));
+    db_end(s->db, DB_STATE_GET);
+    if (rc == 0 && !has_segment && msglog_found(s->dir))
+        return fail_perm(f, "5.3.0", "the index is empty, but there is mail in the log: see postel help rebuild");
+    if (rc == 0 && (db_begin(s->db) != 0 || DB_RUN(s->db, DB_STATE_PUT, DB_T(STORE_STATE_LOG), DB_I(1)) != 0 || db_commit(s->db) != 0))
+        rc = -1;
+    if (rc < 0) {
+        db_fail(s->db, f);
+        db_rollback(s->db);
+        return -1;
+    }
+    return 0;
+}
+
 static int open_log(struct store *s, uint64_t segment_bytes, struct fail *f)
 {
     uint32_t seg = 0;
@@ -267,6 +290,8 @@ static int open_log(struct store *s, uint64_t segment_bytes, struct fail *f)
         s->n_blobs = s->blobs = (uint64_t)db_i64(s->db, DB_SEGMENT_LAST, 6);
         db_end(s->db, DB_SEGMENT_LAST);
     }
+    if (check_belongs(s, seg != 0, f) != 0)
+        return -1;
     if (store_thread_load(s) != 0)
         return db_fail(s->db, f);
     s->log = msglog_open(s->dir, segment_bytes, seg, end, f);
@@ -304,7 +329,7 @@ static void init(struct store *s)
     map_init(&s->spools);
     arena_init(&s->mem);
     s->purged_ms = clock_mono_ms();
-    s->sweep.wanted = true;
+    s->sweep.wanted = s->note.trees = true;
 }
 
 struct store *store_open(const char *dir, const struct store_options *opt, struct fail *f)
@@ -352,7 +377,7 @@ void store_close(struct store *s)
     map_done(&s->batch_ids);
     map_done(&s->spools);
     VEC_FREE(&s->touched), VEC_FREE(&s->live), VEC_FREE(&s->ops), VEC_FREE(&s->records), VEC_FREE(&s->big_dead);
-    VEC_FREE(&s->feed), VEC_FREE(&s->dead);
+    VEC_FREE(&s->feed), VEC_FREE(&s->dead), VEC_FREE(&s->gone), VEC_FREE(&s->note.gone), VEC_FREE(&s->note.written);
     arena_done(&s->mem);
     if (s->lock_fd >= 0)
         close(s->lock_fd);

@@ -145,7 +145,7 @@ struct store_mailbox *store_account_add(struct store *s, struct store_account *a
     a->dirty_row = true;
     s->next_mailbox++;
     store_account_touch(s, a, m);
-    return m;
+    return store_note_tree(s, a->id) == 0 ? m : NULL;
 }
 
 struct store_mailbox *store_account_inbox(struct store *s, struct store_account *a, struct span lang)
@@ -168,7 +168,7 @@ void store_account_rename(struct store_mailbox *m, struct span name)
 int store_account_change(struct store *s, struct store_account *a, struct store_mailbox *m)
 {
     m->changed_modseq = store_account_modseq(s, a, m);
-    return DB_RUN(s->db, DB_MAILBOX_CHANGE, DB_I(a->id), DB_I(m->id), DB_I(m->parent), DB_T(m->name), DB_I(m->role),
+    return store_note_tree(s, a->id) != 0 ? -1 : DB_RUN(s->db, DB_MAILBOX_CHANGE, DB_I(a->id), DB_I(m->id), DB_I(m->parent), DB_T(m->name), DB_I(m->role),
                   DB_I(m->subscribed), DB_I(m->changed_modseq));
 }
 
@@ -181,7 +181,7 @@ int store_account_remove(struct store *s, struct store_account *a, struct store_
     a->dirty_row = true; /* the mailbox's row no longer tells this modseq */
     *at = m->next;
     mailbox_free(m);
-    return DB_RUN(s->db, DB_MAILBOX_DELETE, DB_I(a->id), DB_I(id)) != 0
+    return store_note_tree(s, a->id) != 0 || DB_RUN(s->db, DB_MAILBOX_DELETE, DB_I(a->id), DB_I(id)) != 0
                ? -1
                : DB_RUN(s->db, DB_GONE_INSERT, DB_I(a->id), DB_I(modseq), DB_I(id), DB_I(0), DB_I(0), DB_I(0),
                         DB_I(clock_now_s()));
@@ -289,7 +289,7 @@ int store_account_drop(struct store *s, struct store_account *a)
             s->touched.v[i--] = s->touched.v[--s->touched.n];
     map_take_u64(&s->accounts, id);
     account_free(a);
-    return DB_RUN(s->db, DB_GONE_DELETE_ALL, DB_I(id)) != 0 || DB_RUN(s->db, DB_KV_DELETE_ALL, DB_I(id)) != 0 ||
+    return store_note_tree(s, id) != 0 || DB_RUN(s->db, DB_GONE_DELETE_ALL, DB_I(id)) != 0 || DB_RUN(s->db, DB_KV_DELETE_ALL, DB_I(id)) != 0 ||
                    DB_RUN(s->db, DB_MAILBOX_DELETE_ALL, DB_I(id)) != 0 ||
                    DB_RUN(s->db, DB_ACCOUNT_DELETE, DB_I(id)) != 0
                ? -1

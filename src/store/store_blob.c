@@ -4,9 +4,8 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "store/store_meta.h"
 #include "store/store_remove.h"
-
-#include <endian.h>
 
 enum { READ_MOST = 65536 };
 
@@ -34,12 +33,10 @@ int store_blob_find(struct db *db, uint64_t account, uint64_t blob, struct store
 
 static struct span make_meta(struct store *s, uint64_t account)
 {
-    unsigned char *p = arena_alloc(&s->mem, 10);
-    account = htole64(account);
-    p[0] = 1; /* see store_ingest.c */
-    p[1] = 2;
-    memcpy(p + 2, &account, 8);
-    return span_of(p, 10);
+    struct str out;
+    str_init(&out, &s->mem);
+    store_meta_put(&out, &(struct store_meta){.kind = META_UPLOAD, .account = account});
+    return str_span(&out);
 }
 
 static int check_room(struct store *s, struct store_op *op, uint64_t size)

@@ -66,6 +66,7 @@ static int plan(struct store *s, struct store_op *op)
              : op->w->id == MSG_ID_append   ? store_append_plan(s, op)
              : op->w->id == MSG_ID_blob_put ? store_blob_plan(s, op)
              : (int)op->w->id == STORE_SWEEP ? store_sweep_plan(s, op)
+             : (int)op->w->id == STORE_NOTE  ? store_note_plan(s, op)
                                             : 0;
     return rc != 0 ? refused(s, op) : 0;
 }
@@ -122,7 +123,8 @@ static apply_fn *const appliers[MSG_ID_COUNT] = {
 
 static int apply(struct store *s, struct store_op *op)
 {
-    apply_fn *fn = (int)op->w->id == STORE_SWEEP ? store_sweep_apply
+    apply_fn *fn = (int)op->w->id == STORE_SWEEP  ? store_sweep_apply
+                   : (int)op->w->id == STORE_NOTE ? store_note_apply
                    : op->w->id < MSG_ID_COUNT    ? appliers[op->w->id]
                                                  : NULL;
     op->w->trial = op->w->step;
@@ -188,7 +190,7 @@ static int write_segments(struct store *s)
 static int attempt(struct store *s, struct store_op *ops, size_t n, struct attempt *t)
 {
     *t = (struct attempt){.before = {s->next_eid, s->next_bid, s->next_mailbox, s->emails, s->blobs, s->threaded}};
-    s->records.n = s->live.n = s->big_dead.n = 0;
+    s->records.n = s->live.n = s->big_dead.n = s->gone.n = 0;
     s->big_dirty = false;
     if (db_begin(s->db) != 0)
         return -1;
@@ -254,6 +256,7 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
         for (size_t i = 0; i < s->big_dead.n; i++)
             store_sweep_dead(s, s->big_dead.v[i], 0);
         store_sweep_files(s);
+        store_note_gone(s);
         for (size_t i = 0; i < s->touched.n; i++)
             *VEC_PUSH(&s->feed) =
                 (struct msg_changed){.account = s->touched.v[i]->id, .modseq = s->touched.v[i]->modseq};
@@ -286,7 +289,7 @@ static void fail_op(struct store_op *op, const struct fail *f)
 static bool brings(const struct store_op *op)
 {
     return op->w->id == MSG_ID_ingest || op->w->id == MSG_ID_append || op->w->id == MSG_ID_blob_put ||
-           (int)op->w->id == STORE_SWEEP;
+           (int)op->w->id == STORE_SWEEP || (int)op->w->id == STORE_NOTE;
 }
 
 static void fail_all(struct store_op *ops, size_t n, const struct fail *f, bool arrivals_only)

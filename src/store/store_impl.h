@@ -64,8 +64,18 @@ struct store_sweep {
     bool in_big;
 };
 
+/* What the log is to be told beside messages (store_note.c). */
+struct store_note {
+    bool trees;                     /* there may be accounts whose tree is to be noted */
+    VEC(uint64_t) gone, written;    /* emails whose end is to be noted; accounts whose tree this step notes */
+    size_t taken;                   /* of gone, by this step */
+    int64_t next_ms, last_ms;
+};
+
 /* A file the index no longer names: a segment, or else a big body. */
 struct store_dead { uint64_t bid, ticket; uint32_t seg; };
+
+#define STORE_STATE_LOG SPAN("log")     /* in the table state: this index is that of the log beside it */
 
 struct store_live {
     uint32_t seg;
@@ -94,6 +104,7 @@ struct store {
     VEC(struct store_op) ops;
     VEC(struct msglog_record) records;
     VEC(uint64_t) big_dead; /* to remove once committed */
+    VEC(uint64_t) gone;     /* emails that this batch ended */
     VEC(struct msg_changed) feed;
     struct map batch_ids;
     struct arena mem; /* of the batch */
@@ -104,6 +115,7 @@ struct store {
     bool big_dirty;        /* big/ got a new name */
     int64_t purged_ms;
     struct store_sweep sweep;
+    struct store_note note;
     VEC(struct store_dead) dead;
     _Atomic int64_t pinned_until_ms; /* a backup is being made */
 
@@ -203,6 +215,18 @@ bool store_sweep_due(const struct store *s, bool busy);
 void store_sweep_step(struct store *s);
 void store_sweep_pin(struct store *s, bool on);     /* for ten minutes no file goes */
 void store_sweep_end(struct store *s);
+
+/* store_note.c: the committer's. */
+enum { STORE_NOTE = MSG_ID_COUNT + 1 };  /* as the id of a write */
+int store_note_tree(struct store *s, uint64_t account);     /* its mailboxes, or limits, changed in this transaction */
+void store_note_gone(struct store *s);                      /* after the commit: what s->gone holds */
+int store_note_plan(struct store *s, struct store_op *op);
+int store_note_apply(struct store *s, struct store_op *op);
+/* A note in a segment that is being rewritten. 1: to be copied, 0: not, -1: trouble of the index. */
+int store_note_swept(struct store *s, struct span meta);
+bool store_note_due(const struct store *s, bool busy);
+void store_note_step(struct store *s);
+void store_note_end(struct store *s);                       /* writes what is left, gives memory back */
 
 /* store_spool.c */
 struct store_spool {

@@ -1,59 +1,33 @@
 /* store_ingest: a message arrives for one or more mailboxes: one record in the log, an email and a member per target.
  *
  * Planned before the log is written, so that the record can name the uids it got (what a rebuild of a lost index
- * needs); applied after it is on disk. Meta data of a record, little endian: u8 version 1, u8 kind, then
- *   kind 0, ingest: u16 targets, u32 summary flags, u64 hash of the message-id, i64 date, u16 length and sender;
- *     per target u64 account, mailbox, uid, eid, modseq, u32 flags, u16 length and address
- *   kind 1, append: the same with one target, without sender and address, and no edit list in front; then u16 length
- *     and the keywords, separated by a space
- *   kind 2, blob_put: u64 account
+ * needs, store_meta.h); applied after it is on disk.
  */
 #include "store/store_ingest.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "format/edit.h"
-
-#include <endian.h>
+#include "store/store_meta.h"
 
 enum { FLAGS_KNOWN = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
-
-static void put(struct str *s, uint64_t v, size_t bytes)
-{
-    v = htole64(v);
-    str_add(s, span_of(&v, bytes));
-}
 
 static struct span make_meta(struct store *s, const struct store_op *op, struct span keywords)
 {
     const struct msg_ingest *in = op->arrival;
     const struct msg_ingest_result *r = op->results;
-    bool append = op->w->id == MSG_ID_append;
+    struct store_meta m = {.kind = op->w->id == MSG_ID_append ? META_APPEND : META_INGEST, .n = in->targets.n,
+                           .summary_flags = in->summary_flags, .msgid_hash = in->msgid_hash, .date_s = in->date_s,
+                           .sender = in->sender, .keywords = keywords};
     struct str out;
     str_init(&out, &s->mem);
     str_reserve(&out, 64 + in->sender.n + in->targets.n * 96);
-    put(&out, 1, 1);
-    put(&out, append, 1);
-    put(&out, in->targets.n, 2);
-    put(&out, in->summary_flags, 4);
-    put(&out, in->msgid_hash, 8);
-    put(&out, (uint64_t)in->date_s, 8);
-    put(&out, in->sender.n, 2);
-    str_add(&out, in->sender);
+    store_meta_put(&out, &m);
     for (uint32_t i = 0; i < in->targets.n; i++) {
         const struct msg_ingest_target *t = &in->targets.v[i];
-        put(&out, t->account, 8);
-        put(&out, r[i].mailbox, 8);
-        put(&out, r[i].uid, 8);
-        put(&out, r[i].eid, 8);
-        put(&out, r[i].modseq, 8);
-        put(&out, t->flags, 4);
-        put(&out, t->address.n, 2);
-        str_add(&out, t->address);
+        store_meta_put_target(&out, &(struct store_meta_target){.account = t->account, .mailbox = r[i].mailbox,
+            .uid = r[i].uid, .eid = r[i].eid, .modseq = r[i].modseq, .flags = t->flags, .address = t->address});
     }
-    if (append) {
-        put(&out, keywords.n, 2);
-        str_add(&out, keywords);
-    }
+    store_meta_put_end(&out, &m);
     return str_span(&out);
 }
 

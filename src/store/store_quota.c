@@ -21,10 +21,12 @@ int store_quota_apply(struct store *s, struct store_op *op)
         a->quota = in->limit_bytes;
     if (in->limit_messages != AS_IT_IS)
         a->quota_messages = in->limit_messages;
-    a->dirty_row = true;
-    store_account_touch(s, a, NULL);
+    if (!only_look) {
+        a->dirty_row = true;
+        store_account_touch(s, a, NULL);
+    }
     *out = (struct msg_quota_set_r){store_account_used(a), store_account_messages(a), a->quota, a->quota_messages};
-    return 0;
+    return only_look ? 0 : store_note_tree(s, a->id);
 }
 
 static int count(struct store *s, const struct store_mailbox *m, uint64_t v[5])

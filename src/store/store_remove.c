@@ -41,6 +41,7 @@ static int drop_email(struct store *s, uint64_t eid, uint64_t *thread)
     uint64_t bid = (uint64_t)db_i64(s->db, DB_EMAIL_BID, 0);
     db_end(s->db, DB_EMAIL_BID);
     s->emails--;
+    *VEC_PUSH(&s->gone) = eid;
     if (store_thread_forget(s, eid, thread) != 0 || DB_RUN(s->db, DB_EMAIL_DELETE, DB_I(eid)) != 0)
         return -1;
     return store_remove_blob(s, bid);

@@ -91,6 +91,15 @@ static int is_live(struct store *s, uint64_t bid)
     return rc;
 }
 
+/* A note (store_note.h): one that cannot be read is of no use to anybody. */
+static int note_is_live(struct store *s, struct walk *w, uint64_t meta)
+{
+    char *p = arena_alloc(&s->mem, (size_t)meta + 1);
+    if (read_at(w->fd, p, (size_t)meta, s->sweep.at + MSGLOG_HEADER) != 0)
+        return 0;
+    return store_note_swept(s, span_of(p, (size_t)meta));
+}
+
 static int take_live(struct store *s, struct walk *w, const unsigned char *h, size_t total)
 {
     uint32_t meta = msglog_get32(h + 8);
@@ -121,7 +130,7 @@ static int look(struct store *s, struct walk *w)
         s->sweep.at + MSGLOG_HEADER + meta + body > s->sweep.end)
         return leave(s, "no record where one should be");
     size_t total = (size_t)(MSGLOG_HEADER + meta + body);
-    int live = is_live(s, msglog_get64(h + 24));
+    int live = msglog_get64(h + 24) != 0 ? is_live(s, msglog_get64(h + 24)) : note_is_live(s, w, meta);
     if (live < 0 || (live == 1 && take_live(s, w, h, total) != 0))
         return -1;
     if (!s->sweep.left) {
@@ -150,6 +159,8 @@ int store_sweep_apply(struct store *s, struct store_op *op)
 {
     for (size_t i = 0; i < s->records.n; i++) {
         const struct msglog_record *r = &s->records.v[i];
+        if (r->bid == 0)
+            continue;
         int64_t bytes = MSGLOG_HEADER + (int64_t)r->meta.n + (int64_t)r->body.n;
         if (DB_RUN(s->db, DB_BLOB_MOVE, DB_I(r->bid), DB_I(r->seg), DB_I(r->off)) != 0)
             return -1;
