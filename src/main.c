@@ -5,6 +5,7 @@
 #include "admin/admin_config.h"
 #include "admin/admin_domain.h"
 #include "admin/admin_quota.h"
+#include "admin/admin_rebuild.h"
 #include "admin/admin_store.h"
 #include "admin/admin_verify.h"
 #include "admin/control.h"
@@ -111,6 +112,12 @@ static const struct command commands[] = {
      "Checks every file against the manifest. --data names the new data directory: it must not exist or be empty; if it\n"
      "exists, what is restored belongs to its owner. The configuration is not part of a backup.\n",
      "  postel restore /backup/postel --data /var/lib/postel\n"},
+    {"rebuild", "", 0, 0, AT_SERVER | OPTION_BIT(BACKUP) | OPTION_BIT(YES), admin_rebuild, "makes a new index from the message log",
+     "For a store whose index is lost or damaged beyond what `verify --repair` can mend; the server must be stopped. Says what\n"
+     "it found in the log and what it will do, asks, and does it. The old index is kept, nothing is deleted. Messages come back\n"
+     "with UID, date and the flags that they arrived with, in the mailbox where they arrived; clients see the same messages.\n"
+     "With --backup flags, copies and moves are those of the backup, and what came since is added.\n",
+     "  postel rebuild\n  postel rebuild --backup /backup/postel --data /var/lib/postel\n"},
     {"config check", "[FILE]", 0, 1, 0, admin_config_check, "reads a configuration and says what is wrong with it",
      "FILE is /etc/postel/postel.conf unless given. The running server is not asked.\n",
      "  postel config check ./postel.conf\n"},

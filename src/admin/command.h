@@ -16,7 +16,8 @@
     X(PLAIN, "plain", "", "for scripts: fields separated by a tab, no heading")                                        \
     X(REPAIR, "repair", "", "mends what can be mended, after saying what it will do")                                  \
     X(BYTES, "bytes", "SIZE|none", "how many octets all messages of the account may have: 500MB, 2GiB")                \
-    X(MESSAGES, "messages", "N|none", "how many messages the account may have")
+    X(MESSAGES, "messages", "N|none", "how many messages the account may have")                            \
+    X(BACKUP, "backup", "DIR", "a backup of this server: what it knows is not lost")
 
 enum command_option {
 #define X(name, spelled, takes, help) OPTION_##name,

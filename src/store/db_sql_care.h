@@ -87,6 +87,52 @@
     X(REPAIR_INBOX_OF, "SELECT e.account, m.mailbox FROM email e JOIN mailbox m ON m.account = e.account AND m.role = 1" \
                        " WHERE e.eid = ?1")                                                                            \
     X(REPAIR_BOX_ACCOUNT, "SELECT account FROM mailbox WHERE mailbox = ?1")                                            \
+    /* rebuild */                                                                                                      \
+    X(REBUILD_ACCOUNT, "INSERT INTO account(account, modseq, floor, uidvalidity, quota, quota_messages)"               \
+                       " VALUES(?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT(account) DO UPDATE SET modseq = max(modseq, ?2),"   \
+                       " uidvalidity = max(uidvalidity, ?3), quota = ?4, quota_messages = ?5")                         \
+    X(REBUILD_HIDE, "UPDATE mailbox SET name = char(1) || mailbox, role = 0 WHERE account = ?1")                       \
+    X(REBUILD_BOX, "INSERT INTO mailbox(account, mailbox, parent, name, role, uidvalidity, subscribed, created_modseq,"\
+                   " highmodseq, changed_modseq, uidnext, total, unseen, deleted, size, unread)"                       \
+                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8, ?9, 0, 0, 0, 0, 0) ON CONFLICT(account, mailbox)"  \
+                   " DO UPDATE SET parent = ?3, name = ?4, role = ?5, uidvalidity = ?6, subscribed = ?7,"              \
+                   " uidnext = max(uidnext, ?9)")                                                                      \
+    X(REBUILD_UNHIDE, "DELETE FROM mailbox WHERE account = ?1 AND name = char(1) || mailbox")                          \
+    X(REBUILD_BOXES, "SELECT account, mailbox FROM mailbox ORDER BY account, mailbox")                                 \
+    X(REBUILD_HAS_INBOX, "SELECT 1 FROM mailbox WHERE account = ?1 AND role = 1")                                      \
+    X(REBUILD_HAS_NAME, "SELECT 1 FROM mailbox WHERE account = ?1 AND parent = 0 AND name = ?2")                       \
+    X(REBUILD_EMAIL, "INSERT OR IGNORE INTO email(eid, account, bid, size, created_modseq, msgid_hash, date_s,"        \
+                     " received_ms, flags, refs, edits, envelope, preview, structure, headers)"                        \
+                     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")                      \
+    X(REBUILD_MEMBER, "INSERT OR IGNORE INTO member(mailbox, uid, eid, flags, size, internal_ms, saved_after_ms,"      \
+                      " created_modseq, modseq, keywords) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)")             \
+    X(REBUILD_LOST, "SELECT m.mailbox, min(e.account), max(length(e.edits) > 0) FROM member m JOIN email e"            \
+                    " ON e.eid = m.eid WHERE m.mailbox NOT IN (SELECT mailbox FROM mailbox) GROUP BY m.mailbox"        \
+                    " ORDER BY m.mailbox")                                                                             \
+    X(REBUILD_RAISE, "UPDATE account SET modseq = modseq + ?1, floor = modseq + ?1")                                   \
+    X(REBUILD_RAISE_BOX, "UPDATE mailbox SET uidnext = min(uidnext + ?1, 4294967294), highmodseq = (SELECT modseq"     \
+                         " FROM account a WHERE a.account = mailbox.account), changed_modseq = (SELECT modseq"         \
+                         " FROM account a WHERE a.account = mailbox.account)")                                         \
+    X(REBUILD_DUE, "INSERT OR IGNORE INTO tree_due(account) SELECT account FROM account")                              \
+    X(REBUILD_SEGMENTS, "DELETE FROM segment")                                                                         \
+    X(REBUILD_LIVE, "UPDATE segment SET live = b.n FROM (SELECT seg AS g, sum(64 + meta + len * (1 - big)) AS n"       \
+                    " FROM blob GROUP BY seg) AS b WHERE b.g = segment.seg")                                           \
+    /* on top of an index from a backup */                                                                             \
+    X(REBUILD_BLOBS, "SELECT bid FROM blob WHERE bid > ?1 ORDER BY bid LIMIT ?2")                                      \
+    X(REBUILD_DROP_BLOB, "DELETE FROM member WHERE eid IN (SELECT eid FROM email WHERE bid = ?1)")                     \
+    X(REBUILD_DROP_BLOB_2, "DELETE FROM email WHERE bid = ?1")                                                         \
+    X(REBUILD_DROP_EMAIL, "DELETE FROM member WHERE eid = ?1")                                                         \
+    X(REBUILD_DROP_ACCOUNT, "DELETE FROM member WHERE eid IN (SELECT eid FROM email WHERE account = ?1)")              \
+    X(REBUILD_DROP_ACCOUNT_2, "DELETE FROM email WHERE account = ?1")                                                  \
+    X(REBUILD_DROP_ACCOUNT_3, "DELETE FROM upload WHERE account = ?1")                                                 \
+    X(REBUILD_REFS, "UPDATE blob SET refs = (SELECT count(*) FROM email e WHERE e.bid = blob.bid)"                     \
+                    " + (SELECT count(*) FROM upload u WHERE u.bid = blob.bid)")                                       \
+    X(REBUILD_UPLOADS, "DELETE FROM upload WHERE bid NOT IN (SELECT bid FROM blob)")                                   \
+    X(REBUILD_UNUSED, "DELETE FROM blob WHERE refs = 0")                                                               \
+    X(REBUILD_THREADS, "DELETE FROM thread_email WHERE eid NOT IN (SELECT eid FROM email)")                            \
+    X(REBUILD_GONE, "DELETE FROM gone")                                                                                \
+    X(REBUILD_COUNT, "SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM mailbox), (SELECT count(*) FROM member)," \
+                     " (SELECT count(*) FROM email WHERE flags & 256 <> 0), (SELECT count(*) FROM email WHERE flags & 512 <> 0)") \
     X(REPAIR_OPS, "DELETE FROM op WHERE length(op) <> 16 OR length(result) % 8 <> 0 OR expires_s <= 0")
 
 #endif

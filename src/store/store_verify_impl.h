@@ -36,6 +36,8 @@ int store_verify_crc(int fd, uint64_t at, uint64_t n, uint32_t *out);
 /* Reads a record's header and checks it and the meta data: NULL, or what is wrong. end: of the segment. */
 const char *store_verify_header(int fd, uint64_t off, uint64_t end, unsigned char *h);
 
+uint64_t store_verify_resync(int fd, uint64_t off, uint64_t end);    /* the next whole header behind off, or end */
+
 /* store_verify_box.c */
 int store_verify_mailbox(struct store_verify *v, struct db *db);
 int store_verify_threads(struct store_verify *v, struct db *db);

@@ -67,8 +67,7 @@ const char *store_verify_header(int fd, uint64_t off, uint64_t end, unsigned cha
     return rc != 0 ? "segment is too short" : crc != msglog_get32(h + 60) ? "header checksum" : NULL;
 }
 
-/* The next offset behind `off` where a whole header lies, or end. */
-static uint64_t resync(int fd, uint64_t off, uint64_t end)
+uint64_t store_verify_resync(int fd, uint64_t off, uint64_t end)
 {
     unsigned char h[MSGLOG_HEADER];
     char *buf = base_alloc(CHUNK + 4);
@@ -118,7 +117,7 @@ static int record(struct store_verify *v, struct db *db, uint64_t end)
     unsigned char h[MSGLOG_HEADER];
     const char *what = store_verify_header(v->seg_fd, v->off, end, h);
     if (what != NULL) {
-        uint64_t next = resync(v->seg_fd, v->off, end);
+        uint64_t next = store_verify_resync(v->seg_fd, v->off, end);
         store_verify_found(v, VERIFY_LOG, v->seg, v->off, next, "seg-%08u at %" PRIu64 ": %s; %" PRIu64
                            " bytes until the next record", v->seg, v->off, what, next - v->off);
         v->at.done += next - v->off;
