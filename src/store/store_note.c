@@ -1,5 +1,5 @@
 /* store_note: what the log is told beside messages, so that an index made of it knows the mailboxes' names and what was
- * removed (doc/decisions/11-rebuild.md).
+ * removed (doc/decisions/12-rebuild.md).
  *
  * Two kinds of note (store_meta.h): the tree of an account's mailboxes after each change to it, and the emails that are
  * nowhere any more. The committer writes them behind the batch that changed something, when it is idle or once a second.

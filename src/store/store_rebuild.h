@@ -1,5 +1,5 @@
 /* store_rebuild: a new index for a store whose own is lost, made of the message log and, if there is one, of the index of
- * a backup (doc/decisions/11-rebuild.md). Of a store that nobody serves; waits for files. */
+ * a backup (doc/decisions/12-rebuild.md). Of a store that nobody serves; waits for files. */
 #ifndef POSTEL_STORE_REBUILD_H
 #define POSTEL_STORE_REBUILD_H
 
