@@ -44,9 +44,9 @@
 #define MSG_queue_rid(F, L) F(u64, rid)
 /* What came of one recipient. outcome: enum queue_outcome. code, status, text: the far side's last answer ("550", "5.1.1"
  * and its words without them), or our own reason with code 0. due_ms: when to try again, for QUEUE_DEFERRED. cause: a row
- * of the table of causes, 0 = none. dsn_sent: 1: the far side takes care of NOTIFY (it announced DSN). */
+ * of the table of causes, 0 = none. flags: enum queue_done_flag. */
 #define MSG_queue_done(F, L)                                                                                           \
-    F(u64, rid) F(u32, outcome) F(u32, code) F(bytes, status) F(bytes, text) F(i64, due_ms) F(u32, cause) F(u32, dsn_sent)
+    F(u64, rid) F(u32, outcome) F(u32, code) F(bytes, status) F(bytes, text) F(i64, due_ms) F(u32, cause) F(u32, flags)
 /* A recipient as `postel queue` shows it. state: enum queue_state. last_*: of the last attempt. */
 #define MSG_queue_row(F, L)                                                                                            \
     F(u64, rid) F(u64, qid) F(bytes, trace) F(bytes, sender) F(bytes, address) F(bytes, domain) F(u32, state)          \
@@ -542,7 +542,7 @@ enum dsn_ret { DSN_RET_NONE, DSN_RET_FULL, DSN_RET_HDRS };
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED }; /* RFC 3464 2.3.3 */
 
 enum envelope_flag {
-    ENVELOPE_SMTPUTF8 = 1, /* RFC 6531 3.4: the client asked for it */
+    ENVELOPE_SMTPUTF8 = 1, /* RFC 6531 3.4: asked for, and an address or the header is not ASCII */
     ENVELOPE_8BIT = 2,     /* BODY=8BITMIME, or scan found bytes above 127 */
     ENVELOPE_VERIFIED = 4, /* the sender is who it says: logged in, later SPF or DMARC: it may get reports (SEC-19) */
     ENVELOPE_REPORT = 8,   /* made by us: never causes another one */
@@ -556,6 +556,10 @@ enum queue_outcome {
     QUEUE_DELIVERED, /* the far side took it */
     QUEUE_DEFERRED,  /* try again at due_ms */
     QUEUE_FAILED,    /* never */
+};
+enum queue_done_flag {
+    QUEUE_DSN_SENT = 1,   /* the far side takes care of NOTIFY: it announced DSN (RFC 3461 5.2.2) */
+    QUEUE_MAYBE_SENT = 2, /* the connection broke between the final dot and its answer: EVENT_MAYBE_TWICE (RFC 1047) */
 };
 enum queue_action { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_RETRY, QUEUE_DROP, QUEUE_BOUNCE, QUEUE_ROUTE };
 
