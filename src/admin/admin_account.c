@@ -77,6 +77,22 @@ int admin_account_remove(const struct command_input *in)
     return control_run(in, ROLE_AUTH, remove_one);
 }
 
+static WAITS int state(struct control *c, bool disabled)
+{
+    struct msg_account_state m = {.address = span_z(c->in->words[0]), .disabled = disabled};
+    struct msg_account_state_r r;
+    if (control_call(c, MSG_ID_account_state, &m, &r) < 0)
+        return -1;
+    said("Account ", c->in->words[0], disabled ? " takes no mail and no login any more; what it has stays." : " enabled.");
+    return 0;
+}
+
+static WAITS int disable(struct control *c) { return state(c, true); }
+static WAITS int enable(struct control *c) { return state(c, false); }
+
+int admin_account_disable(const struct command_input *in) { return control_run(in, ROLE_AUTH, disable); }
+int admin_account_enable(const struct command_input *in) { return control_run(in, ROLE_AUTH, enable); }
+
 /* ---- list ---- */
 
 static bool in_domain(struct span address, const char *domain)

@@ -57,3 +57,102 @@ static WAITS int list(struct control *c)
 }
 
 int admin_domain_list(const struct command_input *in) { return control_run(in, ROLE_AUTH, list); }
+
+/* ---- changes ---- */
+
+static void said(const char *before, const char *name, const char *after)
+{
+    printf("%s", before);
+    columns_escaped(stdout, span_z(name));
+    printf("%s\n", after);
+}
+
+static WAITS int set_admin(struct control *c)
+{
+    struct msg_domain_admin m = {.name = span_z(c->in->words[0]), .admin = span_z(c->in->words[1])};
+    struct msg_domain_admin_r r;
+    if (control_call(c, MSG_ID_domain_admin, &m, &r) < 0)
+        return -1;
+    said("postmaster@ and abuse@ of the domain go to ", c->in->words[1], " now.");
+    return 0;
+}
+
+int admin_domain_admin(const struct command_input *in) { return control_run(in, ROLE_AUTH, set_admin); }
+
+static WAITS int remove_one(struct control *c)
+{
+    struct msg_domain_remove m = {.name = span_z(c->in->words[0]), .accounts = c->in->option[OPTION_ACCOUNTS] != NULL};
+    struct msg_domain_remove_r r;
+    if (control_call(c, MSG_ID_domain_remove, &m, &r) < 0)
+        return -1;
+    said("Domain ", c->in->words[0], " removed with its aliases.");
+    if (r.accounts > 0)
+        printf("%llu accounts went with it, and all their mail.\n", (unsigned long long)r.accounts);
+    return 0;
+}
+
+static bool sure(const char *name)
+{
+    char line[512];
+    said("This removes the domain, every account in it and all their mail for good: ", name, ".");
+    printf("Type the domain to go on: ");
+    fflush(stdout);
+    return fgets(line, sizeof line, stdin) && span_eq(span_trim(span_z(line)), span_z(name));
+}
+
+int admin_domain_remove(const struct command_input *in)
+{
+    if (in->option[OPTION_ACCOUNTS] && !in->option[OPTION_YES]) {
+        if (!isatty(STDIN_FILENO))
+            return command_wrong(in, "nobody is there to ask; say --yes if that is meant");
+        if (!sure(in->words[0])) {
+            printf("Nothing was removed.\n");
+            return 1;
+        }
+    }
+    return control_run(in, ROLE_AUTH, remove_one);
+}
+
+/* ---- domain alias ---- */
+
+static WAITS int alias_add(struct control *c)
+{
+    struct msg_domain_alias_add m = {.name = span_z(c->in->words[0]), .domain = span_z(c->in->words[1])};
+    struct msg_domain_alias_add_r r;
+    if (control_call(c, MSG_ID_domain_alias_add, &m, &r) < 0)
+        return -1;
+    said("", c->in->words[0], " is another name of the domain now.");
+    return 0;
+}
+
+int admin_domain_alias_add(const struct command_input *in) { return control_run(in, ROLE_AUTH, alias_add); }
+
+static WAITS int alias_list(struct control *c)
+{
+    static const char *const heads[] = {"ALIAS", "DOMAIN"};
+    struct msg_domain_alias_list_r r;
+    struct columns rows;
+    if (control_call(c, MSG_ID_domain_alias_list, NULL, &r) < 0)
+        return -1;
+    columns_init(&rows, COUNT_OF(heads), heads, c->plain);
+    for (uint32_t i = 0; i < r.aliases.n; i++) {
+        columns_add(&rows, r.aliases.v[i].name);
+        columns_add(&rows, r.aliases.v[i].domain);
+    }
+    columns_print(&rows, c->plain, stdout);
+    return 0;
+}
+
+int admin_domain_alias_list(const struct command_input *in) { return control_run(in, ROLE_AUTH, alias_list); }
+
+static WAITS int alias_remove(struct control *c)
+{
+    struct msg_domain_alias_remove m = {.name = span_z(c->in->words[0])};
+    struct msg_domain_alias_remove_r r;
+    if (control_call(c, MSG_ID_domain_alias_remove, &m, &r) < 0)
+        return -1;
+    said("Domain alias ", c->in->words[0], " removed.");
+    return 0;
+}
+
+int admin_domain_alias_remove(const struct command_input *in) { return control_run(in, ROLE_AUTH, alias_remove); }

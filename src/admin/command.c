@@ -122,15 +122,11 @@ static void print_command(FILE *to, const struct command *row)
 
 static bool name_is(const struct command *row, int argc, char **argv, int *used)
 {
-    char two[64];
-    if (argc >= 1 && strcmp(row->name, argv[0]) == 0) {
-        *used = 1;
-        return true;
-    }
-    if (argc < 2 || snprintf(two, sizeof two, "%s %s", argv[0], argv[1]) >= (int)sizeof two)
-        return false;
-    *used = 2;
-    return strcmp(row->name, two) == 0;
+    struct span rest = span_z(row->name);
+    for (*used = 0; rest.p; ++*used)
+        if (*used == argc || !span_eq(span_split(&rest, ' '), span_z(argv[*used])))
+            return false;
+    return true;
 }
 
 static const struct command *find(const struct table *t, int argc, char **argv, int *used)

@@ -11,7 +11,12 @@
 
 enum directory_change_kind {
     DIRECTORY_DOMAIN_ADD,
+    DIRECTORY_DOMAIN_ADMIN,
+    DIRECTORY_DOMAIN_REMOVE,
+    DIRECTORY_DOMAIN_ALIAS_ADD,
+    DIRECTORY_DOMAIN_ALIAS_REMOVE,
     DIRECTORY_ACCOUNT_ADD,
+    DIRECTORY_ACCOUNT_STATE,
     DIRECTORY_PASSWORD,
     DIRECTORY_ACCOUNT_REMOVE,
     DIRECTORY_ALIAS_ADD,
@@ -20,11 +25,14 @@ enum directory_change_kind {
 
 struct directory_change {
     enum directory_change_kind kind;
-    struct span domain, address, targets, lang; /* folded, checked */
+    struct span domain, address, targets, lang; /* folded, checked; address: of DOMAIN_ALIAS_* the other name */
     bool new_account;                   /* the caller puts its password's verifier here before directory_write */
     struct password_verifier verifier;
     uint64_t account;                   /* concerned; after the write also of the account made */
     int64_t domain_id;                  /* likewise */
+    bool disabled;                      /* ACCOUNT_STATE */
+    uint64_t *gone;                     /* DOMAIN_REMOVE: its accounts */
+    size_t n_gone;
     int64_t now_s;
 };
 
@@ -40,6 +48,17 @@ struct span directory_secret(const struct directory *d); /* 32 bytes that never 
 /* Plans. 0, or -1 with FAIL_PERM that says what to do instead. */
 int directory_plan_domain_add(struct directory *d, struct span name, struct span admin, struct span lang,
                               struct directory_change *c, struct arena *mem, struct fail *f);
+int directory_plan_domain_admin(struct directory *d, struct span name, struct span admin, struct directory_change *c,
+                                struct arena *mem, struct fail *f);
+/* accounts: also one that has some, and them with it. */
+int directory_plan_domain_remove(struct directory *d, struct span name, bool accounts, struct directory_change *c,
+                                 struct arena *mem, struct fail *f);
+int directory_plan_domain_alias_add(struct directory *d, struct span name, struct span domain, struct directory_change *c,
+                                    struct arena *mem, struct fail *f);
+int directory_plan_domain_alias_remove(struct directory *d, struct span name, struct directory_change *c,
+                                       struct arena *mem, struct fail *f);
+int directory_plan_account_state(struct directory *d, struct span address, bool disabled, struct directory_change *c,
+                                 struct arena *mem, struct fail *f);
 int directory_plan_account_add(struct directory *d, struct span address, struct span lang, struct directory_change *c,
                                struct arena *mem, struct fail *f);
 int directory_plan_password(struct directory *d, struct span address, struct directory_change *c, struct arena *mem,
@@ -59,6 +78,7 @@ void directory_apply(struct directory *d, const struct directory_change *c);
 /* Lists, from the database; on the pool, not beside a change. At most 500 rows and what fits a frame; `after` as given by
  * an earlier row; no row: that was all. */
 int directory_list_domains(struct directory *d, struct msg_domain_list_r *out, struct arena *mem, struct fail *f);
+int directory_list_domain_aliases(struct directory *d, struct msg_domain_alias_list_r *out, struct arena *mem, struct fail *f);
 int directory_list_accounts(struct directory *d, struct span after, struct msg_account_list_r *out, struct arena *mem,
                             struct fail *f);
 int directory_list_aliases(struct directory *d, struct span after, struct msg_alias_list_r *out, struct arena *mem,

@@ -17,6 +17,7 @@ void directory_cache_init(struct directory_cache *c)
     memset(c, 0, sizeof *c);
     map_init(&c->names);
     map_init(&c->domains);
+    map_init(&c->domain_aliases);
     map_init(&c->accounts);
 }
 
@@ -47,12 +48,20 @@ void directory_cache_done(struct directory_cache *c)
         account_free(value);
     map_done(&c->names);
     map_done(&c->domains);
+    map_done(&c->domain_aliases);
     map_done(&c->accounts);
 }
 
 struct directory_domain *directory_cache_domain(const struct directory_cache *c, struct span name)
 {
     return map_get(&c->domains, name);
+}
+
+struct directory_domain *directory_cache_home(const struct directory_cache *c, struct span name)
+{
+    struct directory_domain *d = map_get(&c->domains, name);
+
+    return d != NULL ? d : map_get(&c->domain_aliases, name);
 }
 
 struct directory_name *directory_cache_name(const struct directory_cache *c, struct span address)
@@ -98,24 +107,78 @@ void directory_cache_add_domain(struct directory_cache *c, struct span name, int
         c->first = domain;
 }
 
+void directory_cache_add_domain_alias(struct directory_cache *c, struct span name, struct span domain)
+{
+    struct directory_domain *d = map_get(&c->domains, domain);
+
+    assert(d != NULL);
+    map_put(&c->domain_aliases, name, d);
+}
+
+/* The domain of a wildcard, or NULL: it ends in a "*". */
+static struct directory_domain *wild_domain(const struct directory_cache *c, struct span address)
+{
+    ptrdiff_t at = span_rfind_char(address, '@');
+
+    return at > 0 && address.p[at - 1] == '*' ? map_get(&c->domains, span_from(address, (size_t)at + 1)) : NULL;
+}
+
 void directory_cache_add_alias(struct directory_cache *c, struct span address, struct span targets)
 {
     struct directory_name *name = base_alloc(sizeof *name);
+    struct directory_domain *wild = wild_domain(c, address);
 
     name->targets = copy_z(targets);
     map_put(&c->names, address, name);
+    if (wild != NULL)
+        wild->wild++;
 }
 
 void directory_cache_remove(struct directory_cache *c, struct span address)
 {
-    struct directory_name *name = map_take(&c->names, address);
+    struct directory_domain *wild = wild_domain(c, address);
+    struct directory_name *name = map_take(&c->names, address); /* address may be the map's own: not used any more */
 
     if (name == NULL)
         return;
+    if (name->targets != NULL && wild != NULL)
+        wild->wild--;
     if (name->account != NULL) {
         map_take_u64(&c->accounts, name->account->id);
         account_free(name->account);
     }
     free(name->targets);
     free(name);
+}
+
+void directory_cache_remove_domain_alias(struct directory_cache *c, struct span name)
+{
+    map_take(&c->domain_aliases, name);
+}
+
+void directory_cache_remove_domain(struct directory_cache *c, struct span name)
+{
+    struct directory_domain *d = map_take(&c->domains, name);
+    struct span key;
+    void *value;
+
+    if (d == NULL)
+        return;
+    for (size_t at = 0; map_next(&c->names, &at, &key, &value);) {
+        ptrdiff_t cut = span_rfind_char(key, '@');
+        if (span_eq(span_from(key, (size_t)cut + 1), name))
+            directory_cache_remove(c, key);
+    }
+    for (size_t at = 0; map_next(&c->domain_aliases, &at, &key, &value);)
+        if (value == d)
+            map_take(&c->domain_aliases, key);
+    if (c->first == d)
+        c->first = NULL;
+    for (size_t at = 0; map_next(&c->domains, &at, &key, &value);) {
+        struct directory_domain *other = value;
+        if (c->first == NULL || other->id < c->first->id)
+            c->first = other;
+    }
+    free(d->name);
+    free(d);
 }

@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "login/password.h"
+#include "login/srs.h"
 #include "run/ipc.h"
 
 struct directory_account {
@@ -19,6 +20,7 @@ struct directory_domain {
     char *name;             /* A-labels */
     int64_t id;
     struct directory_account *admin;
+    size_t wild;            /* aliases that end in a "*" */
 };
 
 /* What an address stands for: an account, or targets. */
@@ -32,9 +34,12 @@ struct directory_name {
 struct directory_cache {
     struct map names;       /* folded address -> struct directory_name */
     struct map domains;     /* A-labels -> struct directory_domain */
+    struct map domain_aliases; /* A-labels of another name -> struct directory_domain */
     struct map accounts;    /* id -> struct directory_account */
     struct directory_domain *first; /* the domain made first: bare postmaster goes to its admin */
     uint64_t expansion;
+    char sign;              /* option server.subaddress; 0: none */
+    unsigned char srs[SRS_KEY];
 };
 
 void directory_cache_init(struct directory_cache *c);
@@ -42,6 +47,8 @@ void directory_cache_done(struct directory_cache *c);
 
 /* Lookups; keys are folded (login_name.h). NULL when there is none. */
 struct directory_domain *directory_cache_domain(const struct directory_cache *c, struct span name);
+/* By its name or another one of it. */
+struct directory_domain *directory_cache_home(const struct directory_cache *c, struct span name);
 struct directory_name *directory_cache_name(const struct directory_cache *c, struct span address);
 struct directory_account *directory_cache_account(const struct directory_cache *c, struct span address);
 
@@ -50,7 +57,10 @@ struct directory_account *directory_cache_add_account(struct directory_cache *c,
                                                       uint64_t id, bool disabled, int64_t created_s,
                                                       const struct password_verifier *v);
 void directory_cache_add_domain(struct directory_cache *c, struct span name, int64_t id, uint64_t admin);
+void directory_cache_add_domain_alias(struct directory_cache *c, struct span name, struct span domain);
 void directory_cache_add_alias(struct directory_cache *c, struct span address, struct span targets);
 void directory_cache_remove(struct directory_cache *c, struct span address); /* account or alias */
+void directory_cache_remove_domain(struct directory_cache *c, struct span name); /* with all that is in it */
+void directory_cache_remove_domain_alias(struct directory_cache *c, struct span name);
 
 #endif

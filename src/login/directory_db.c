@@ -30,6 +30,10 @@ static const char *const migrations[] = {
     " domain INTEGER NOT NULL REFERENCES domain(id), targets TEXT NOT NULL);"
     "CREATE INDEX alias_domain ON alias(domain);"
     "CREATE TABLE gone(account INTEGER PRIMARY KEY, at_s INTEGER NOT NULL);",
+
+    "CREATE TABLE domain_alias(name TEXT PRIMARY KEY, domain INTEGER NOT NULL REFERENCES domain(id),"
+    " created_s INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX domain_alias_domain ON domain_alias(domain);",
 };
 
 /* ---- small helpers ------------------------------------------------------------------------------------------------- */
@@ -283,6 +287,17 @@ static int load_aliases(struct directory_db *db, struct directory_cache *c, stru
     return rc;
 }
 
+static int load_domain_aliases(struct directory_db *db, struct directory_cache *c, struct fail *f)
+{
+    sqlite3_stmt *st = query(db, f, "SELECT a.name, d.name FROM domain_alias a JOIN domain d ON d.id = a.domain", "");
+    int rc = -1;
+
+    while (st != NULL && row(db, st, &rc, f))
+        directory_cache_add_domain_alias(c, column(st, 0), column(st, 1));
+    sqlite3_finalize(st);
+    return rc;
+}
+
 int directory_db_load(struct directory_db *db, struct directory_cache *c, unsigned char secret[32], struct fail *f)
 {
     sqlite3_stmt *st = query(db, f, "SELECT value FROM meta WHERE name = 'secret'", "");
@@ -297,7 +312,7 @@ int directory_db_load(struct directory_db *db, struct directory_cache *c, unsign
     sqlite3_finalize(st);
     if (rc < 0 || load_accounts(db, c, f) < 0 || load_domains(db, c, f) < 0)
         return -1;
-    return load_aliases(db, c, f);
+    return load_domain_aliases(db, c, f) < 0 ? -1 : load_aliases(db, c, f);
 }
 
 /* ---- changes ------------------------------------------------------------------------------------------------------------- */
@@ -345,6 +360,45 @@ static int add_domain(struct directory_db *db, struct directory_change *c, struc
     return run(db, f, "UPDATE domain SET admin = ?1 WHERE id = ?2", "ii", (int64_t)c->account, c->domain_id);
 }
 
+static int set_domain_admin(struct directory_db *db, struct directory_change *c, struct fail *f)
+{
+    return run(db, f, "UPDATE domain SET admin = ?1 WHERE id = ?2", "ii", (int64_t)c->account, c->domain_id);
+}
+
+static int remove_domain(struct directory_db *db, struct directory_change *c, struct fail *f)
+{
+    static const char *const steps[] = {
+        "DELETE FROM alias WHERE domain = ?1",
+        "DELETE FROM domain_alias WHERE domain = ?1",
+        "DELETE FROM account WHERE domain = ?1",
+        "DELETE FROM domain WHERE id = ?1",
+    };
+
+    if (run(db, f, "INSERT INTO gone(account, at_s) SELECT id, ?2 FROM account WHERE domain = ?1", "ii", c->domain_id,
+            c->now_s) < 0)
+        return -1;
+    for (size_t i = 0; i < COUNT_OF(steps); i++)
+        if (run(db, f, steps[i], "i", c->domain_id) < 0)
+            return -1;
+    return 0;
+}
+
+static int add_domain_alias(struct directory_db *db, struct directory_change *c, struct fail *f)
+{
+    return run(db, f, "INSERT INTO domain_alias(name, domain, created_s) VALUES(?1, ?2, ?3)", "tii", c->address,
+               c->domain_id, c->now_s);
+}
+
+static int remove_domain_alias(struct directory_db *db, struct directory_change *c, struct fail *f)
+{
+    return run(db, f, "DELETE FROM domain_alias WHERE name = ?1", "t", c->address);
+}
+
+static int set_account_state(struct directory_db *db, struct directory_change *c, struct fail *f)
+{
+    return run(db, f, "UPDATE account SET disabled = ?1 WHERE id = ?2", "ii", (int64_t)c->disabled, (int64_t)c->account);
+}
+
 static int set_password(struct directory_db *db, struct directory_change *c, struct fail *f)
 {
     const struct password_verifier *v = &c->verifier;
@@ -380,9 +434,17 @@ static int remove_alias(struct directory_db *db, struct directory_change *c, str
 int directory_db_write(struct directory_db *db, struct directory_change *c, bool *broken, struct fail *f)
 {
     static int (*const kinds[])(struct directory_db *, struct directory_change *, struct fail *) = {
-        [DIRECTORY_DOMAIN_ADD] = add_domain,         [DIRECTORY_ACCOUNT_ADD] = add_account,
-        [DIRECTORY_PASSWORD] = set_password,         [DIRECTORY_ACCOUNT_REMOVE] = remove_account,
-        [DIRECTORY_ALIAS_ADD] = add_alias,           [DIRECTORY_ALIAS_REMOVE] = remove_alias,
+        [DIRECTORY_DOMAIN_ADD] = add_domain,
+        [DIRECTORY_DOMAIN_ADMIN] = set_domain_admin,
+        [DIRECTORY_DOMAIN_REMOVE] = remove_domain,
+        [DIRECTORY_DOMAIN_ALIAS_ADD] = add_domain_alias,
+        [DIRECTORY_DOMAIN_ALIAS_REMOVE] = remove_domain_alias,
+        [DIRECTORY_ACCOUNT_ADD] = add_account,
+        [DIRECTORY_ACCOUNT_STATE] = set_account_state,
+        [DIRECTORY_PASSWORD] = set_password,
+        [DIRECTORY_ACCOUNT_REMOVE] = remove_account,
+        [DIRECTORY_ALIAS_ADD] = add_alias,
+        [DIRECTORY_ALIAS_REMOVE] = remove_alias,
     };
 
     *broken = false;
@@ -436,6 +498,32 @@ int directory_db_domains(struct directory_db *db, struct msg_domain_list_r *out,
     sqlite3_finalize(st);
     out->domains.v = v;
     out->domains.n = (uint32_t)n;
+    return rc;
+}
+
+int directory_db_domain_aliases(struct directory_db *db, struct msg_domain_alias_list_r *out, struct arena *mem,
+                                struct fail *f)
+{
+    sqlite3_stmt *st = query(db, f,
+                             "SELECT a.name, d.name FROM domain_alias a JOIN domain d ON d.id = a.domain"
+                             " ORDER BY d.name, a.name LIMIT 1001",
+                             "");
+    struct msg_domain_alias_row *v = arena_alloc(mem, 1000 * sizeof *v);
+    size_t used = 0, n = 0;
+    int rc = -1;
+
+    while (st != NULL && row(db, st, &rc, f)) {
+        used += 64 + column(st, 0).n + column(st, 1).n;
+        if (used > PAGE_BYTES || n == 1000) {
+            rc = fail_perm(f, "5.3.4", "There are more domain aliases than fit one answer.");
+            break;
+        }
+        v[n++] = (struct msg_domain_alias_row){.name = arena_copy(mem, column(st, 0)),
+                                               .domain = arena_copy(mem, column(st, 1))};
+    }
+    sqlite3_finalize(st);
+    out->aliases.v = v;
+    out->aliases.n = (uint32_t)n;
     return rc;
 }
 

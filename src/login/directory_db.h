@@ -18,6 +18,8 @@ int directory_db_load(struct directory_db *db, struct directory_cache *c, unsign
  * These block, run on the pool, one at a time. Fills in change->account and ->domain_id for what was made. */
 int directory_db_write(struct directory_db *db, struct directory_change *change, bool *broken, struct fail *f);
 int directory_db_domains(struct directory_db *db, struct msg_domain_list_r *out, struct arena *mem, struct fail *f);
+int directory_db_domain_aliases(struct directory_db *db, struct msg_domain_alias_list_r *out, struct arena *mem,
+                                struct fail *f);
 int directory_db_accounts(struct directory_db *db, struct span after, struct msg_account_list_r *out, struct arena *mem,
                           struct fail *f);
 int directory_db_aliases(struct directory_db *db, struct span after, struct msg_alias_list_r *out, struct arena *mem,

@@ -137,17 +137,24 @@ int login_name_new_domain(struct span domain, char out[LOGIN_NAME_DOMAIN], size_
     return 0;
 }
 
-/* RFC 5321 4.1.2 Dot-string, without what has been read as a path, a pipe or a route. */
-static bool good_local(struct span local)
+/* RFC 5321 4.1.2 Dot-string; `signs` are allowed beside letters and digits. */
+static bool dot_string(struct span local, const char *signs)
 {
-    static const char atext[] = "abcdefghijklmnopqrstuvwxyz0123456789#$&'*+-=?^_`{}~";
-
     if (local.n == 0 || local.p[0] == '.' || local.p[local.n - 1] == '.' || span_find(local, SPAN("..")) >= 0)
         return false;
-    for (size_t i = 0; i < local.n; i++)
-        if ((unsigned char)local.p[i] < 0x80 && local.p[i] != '.' && memchr(atext, local.p[i], sizeof atext - 1) == NULL)
+    for (size_t i = 0; i < local.n; i++) {
+        char c = local.p[i];
+        if ((unsigned char)c < 0x80 && c != '.' && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') && !(c >= '0' && c <= '9') &&
+            (c == 0 || strchr(signs, c) == NULL))
             return false;
-    return precis_identifier(local);
+    }
+    return true;
+}
+
+/* Without what has been read as a path, a pipe or a route, and without the "*" of wildcards. */
+static bool good_local(struct span local)
+{
+    return dot_string(local, "#$&'+-=?^_`{}~") && precis_identifier(local);
 }
 
 int login_name_new(struct span address, char out[LOGIN_NAME_BYTES], size_t *n, size_t *at, struct fail *f)
@@ -169,5 +176,20 @@ int login_name_new(struct span address, char out[LOGIN_NAME_BYTES], size_t *n, s
     *n = l + 1 + d;
     if (*n > 254) /* RFC 5321 4.5.3.1.3: a path is at most 256 octets, brackets included */
         return fail_perm(f, "5.1.3", "An address has at most 254 octets.");
+    return 0;
+}
+
+int login_name_elsewhere(struct span address, char out[LOGIN_NAME_BYTES], size_t *n, struct fail *f)
+{
+    ptrdiff_t cut = span_rfind_char(address, '@');
+    struct span local = span_sub(address, 0, (size_t)MAX_OF(cut, (ptrdiff_t)0));
+    size_t d;
+
+    if (local.n > LOGIN_NAME_LOCAL || !dot_string(local, "!#$%&'*+-/=?^_`{|}~") || !utf8_valid(local))
+        return fail_perm(f, "5.1.3", "%.*s is no address.", (int)MIN_OF(address.n, (size_t)80), address.p);
+    memcpy(out, address.p, local.n + 1);
+    if (login_name_new_domain(span_from(address, local.n + 1), out + local.n + 1, &d, f) < 0)
+        return -1;
+    *n = local.n + 1 + d;
     return 0;
 }

@@ -18,6 +18,9 @@ size_t login_name_fold(struct span address, char out[LOGIN_NAME_BYTES], size_t *
 
 /* What may be created; strict. The folded form goes to out. 0, or -1 with FAIL_PERM saying what is wrong. */
 int login_name_new_domain(struct span domain, char out[LOGIN_NAME_DOMAIN], size_t *n, struct fail *f);
+/* An address elsewhere that an alias may lead to: its local part is its own affair and stays as it is, but is no quoted
+ * string; its domain is folded. Else as login_name_new. */
+int login_name_elsewhere(struct span address, char out[LOGIN_NAME_BYTES], size_t *n, struct fail *f);
 int login_name_new(struct span address, char out[LOGIN_NAME_BYTES], size_t *n, size_t *at, struct fail *f);
 
 #endif

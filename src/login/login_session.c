@@ -77,6 +77,13 @@ const struct login_session *login_session_add(struct login_sessions *t, uint64_t
     return s;
 }
 
+const struct login_session *login_session_find(const struct login_sessions *t, struct span handle, uint64_t front_boot)
+{
+    const struct login_session *s = handle.n == LOGIN_HANDLE ? map_get(&t->by_handle, handle) : NULL;
+
+    return s != NULL && s->front_boot == front_boot ? s : NULL;
+}
+
 size_t login_session_count(const struct login_sessions *t)
 {
     return map_count(&t->by_handle);

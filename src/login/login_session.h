@@ -20,6 +20,8 @@ void login_session_done(struct login_sessions *t);
 /* NULL when one front has more sessions than it can hold connections (limit sessions). */
 const struct login_session *login_session_add(struct login_sessions *t, uint64_t account, uint64_t front_boot,
                                               uint32_t service, struct span lang);
+/* NULL when there is none, or it is another front's (SEC-24). */
+const struct login_session *login_session_find(const struct login_sessions *t, struct span handle, uint64_t front_boot);
 size_t login_session_count(const struct login_sessions *t);
 
 typedef void login_session_fn(const struct login_session *s, void *arg);

@@ -26,6 +26,50 @@ static void rcpt_check(struct ipc_req *req)
     ipc_reply(req, &out);
 }
 
+static void identity(struct ipc_req *req)
+{
+    const struct msg_identity *in = req->in;
+    const struct login_session *s = login_session_find(auth.sessions, in->handle, req->peer.boot);
+    struct msg_identity_r out;
+    struct fail f;
+
+    if (s == NULL) {
+        fail_perm(&f, "5.7.0", "No such session.");
+        ipc_refuse(req, &f);
+        return;
+    }
+    out = (struct msg_identity_r){.own = directory_rcpt_owns(directory_memory(auth.directory), s->account, in->address)};
+    ipc_reply(req, &out);
+}
+
+static void srs_make(struct ipc_req *req)
+{
+    const struct msg_srs_make *in = req->in;
+    struct msg_srs_make_r out = {0};
+    struct fail f;
+
+    if (directory_rcpt_srs(directory_memory(auth.directory), in->sender, in->via, req->mem, &out, &f) < 0)
+        ipc_refuse(req, &f);
+    else
+        ipc_reply(req, &out);
+}
+
+static void account_find(struct ipc_req *req)
+{
+    const struct msg_account_find *in = req->in;
+    const struct directory_account *a = map_get_u64(&directory_memory(auth.directory)->accounts, in->account);
+    struct msg_account_find_r out;
+    struct fail f;
+
+    if (a == NULL) {
+        fail_perm(&f, "5.1.1", "No such account.");
+        ipc_refuse(req, &f);
+        return;
+    }
+    out = (struct msg_account_find_r){.address = span_z(a->address), .lang = span_z(a->lang)};
+    ipc_reply(req, &out);
+}
+
 static void tls_chains(struct ipc_req *req)
 {
     struct msg_tls_chains_r out = {.generation = auth.tls_generation};
@@ -112,6 +156,8 @@ static void daily_fire(struct loop_timer *t)
 
 static int begin(struct fail *f)
 {
+    directory_memory(auth.directory)->sign =
+        span_eq(config_text(CONFIG_server_subaddress), SPAN("none")) ? 0 : config_text(CONFIG_server_subaddress).p[0];
     auth.sasl = sasl_new(config_bool(CONFIG_server_cleartext_loopback));
     auth.throttle = throttle_new(BUCKETS);
     auth.remember = remember_new(REMEMBERED);
@@ -167,15 +213,24 @@ static void reload(void)
 
 static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_rcpt_check, .call = rcpt_check},
+    {.id = MSG_ID_identity, .call = identity},
+    {.id = MSG_ID_srs_make, .call = srs_make},
+    {.id = MSG_ID_account_find, .call = account_find},
     {.id = MSG_ID_sasl, .call = auth_login_sasl, .coro = true},
     {.id = MSG_ID_logout, .post = auth_login_logout},
     {.id = MSG_ID_tls_chains, .call = tls_chains},
     {.id = MSG_ID_tls_sign, .call = tls_sign},
     {.id = MSG_ID_domain_add, .call = auth_admin_domain_add, .coro = true},
     {.id = MSG_ID_domain_list, .call = auth_admin_domain_list, .coro = true},
+    {.id = MSG_ID_domain_admin, .call = auth_admin_domain_admin, .coro = true},
+    {.id = MSG_ID_domain_remove, .call = auth_admin_domain_remove, .coro = true},
+    {.id = MSG_ID_domain_alias_add, .call = auth_admin_domain_alias_add, .coro = true},
+    {.id = MSG_ID_domain_alias_list, .call = auth_admin_domain_alias_list, .coro = true},
+    {.id = MSG_ID_domain_alias_remove, .call = auth_admin_domain_alias_remove, .coro = true},
     {.id = MSG_ID_account_add, .call = auth_admin_account_add, .coro = true},
     {.id = MSG_ID_account_list, .call = auth_admin_account_list, .coro = true},
     {.id = MSG_ID_account_passwd, .call = auth_admin_account_passwd, .coro = true},
+    {.id = MSG_ID_account_state, .call = auth_admin_account_state, .coro = true},
     {.id = MSG_ID_account_remove, .call = auth_admin_account_remove, .coro = true},
     {.id = MSG_ID_alias_add, .call = auth_admin_alias_add, .coro = true},
     {.id = MSG_ID_alias_list, .call = auth_admin_alias_list, .coro = true},

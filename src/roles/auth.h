@@ -35,9 +35,15 @@ void auth_login_tell_store(struct ipc_chan *store); /* a store that started know
 /* auth_admin.c: the command line's calls */
 WAITS void auth_admin_domain_add(struct ipc_req *req);
 WAITS void auth_admin_domain_list(struct ipc_req *req);
+WAITS void auth_admin_domain_admin(struct ipc_req *req);
+WAITS void auth_admin_domain_remove(struct ipc_req *req);
+WAITS void auth_admin_domain_alias_add(struct ipc_req *req);
+WAITS void auth_admin_domain_alias_list(struct ipc_req *req);
+WAITS void auth_admin_domain_alias_remove(struct ipc_req *req);
 WAITS void auth_admin_account_add(struct ipc_req *req);
 WAITS void auth_admin_account_list(struct ipc_req *req);
 WAITS void auth_admin_account_passwd(struct ipc_req *req);
+WAITS void auth_admin_account_state(struct ipc_req *req);
 WAITS void auth_admin_account_remove(struct ipc_req *req);
 WAITS void auth_admin_alias_add(struct ipc_req *req);
 WAITS void auth_admin_alias_list(struct ipc_req *req);

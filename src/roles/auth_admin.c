@@ -49,6 +49,7 @@ WAITS int auth_admin_quiet(void (*fn)(void *arg), void *arg, struct fail *f)
 struct change_job {
     struct directory_change change;
     struct span password;   /* for an account made, or its new one */
+    struct msg_account_add_r *made; /* gets the account's number; or NULL */
     int rc;
     bool broken;
     struct fail fail;
@@ -70,12 +71,30 @@ static void change_run(void *arg)
         job->rc = directory_write(auth.directory, &job->change, &job->broken, &job->fail);
 }
 
+/* No session of it any more, and store drops its mail. */
+static void gone(uint64_t account)
+{
+    struct msg_account_gone post = {.account = account};
+
+    auth_login_end_account(account);
+    *VEC_PUSH(&auth.gone) = account;
+    ipc_post_to(ROLE_STORE, MSG_ID_account_gone, &post);
+}
+
 static WAITS int change(struct change_job *job, struct fail *f)
 {
     static const char *const names[] = {
-        [DIRECTORY_DOMAIN_ADD] = "domain_add", [DIRECTORY_ACCOUNT_ADD] = "account_add",
-        [DIRECTORY_PASSWORD] = "password",     [DIRECTORY_ACCOUNT_REMOVE] = "account_remove",
-        [DIRECTORY_ALIAS_ADD] = "alias_add",   [DIRECTORY_ALIAS_REMOVE] = "alias_remove",
+        [DIRECTORY_DOMAIN_ADD] = "domain_add",
+        [DIRECTORY_DOMAIN_ADMIN] = "domain_admin",
+        [DIRECTORY_DOMAIN_REMOVE] = "domain_remove",
+        [DIRECTORY_DOMAIN_ALIAS_ADD] = "domain_alias_add",
+        [DIRECTORY_DOMAIN_ALIAS_REMOVE] = "domain_alias_remove",
+        [DIRECTORY_ACCOUNT_ADD] = "account_add",
+        [DIRECTORY_ACCOUNT_STATE] = "account_state",
+        [DIRECTORY_PASSWORD] = "password",
+        [DIRECTORY_ACCOUNT_REMOVE] = "account_remove",
+        [DIRECTORY_ALIAS_ADD] = "alias_add",
+        [DIRECTORY_ALIAS_REMOVE] = "alias_remove",
     };
     struct directory_change *c = &job->change;
 
@@ -88,15 +107,14 @@ static WAITS int change(struct change_job *job, struct fail *f)
     }
     directory_apply(auth.directory, c);
     auth_changed();
-    if (c->kind == DIRECTORY_PASSWORD || c->kind == DIRECTORY_ACCOUNT_REMOVE)
+    if (c->kind == DIRECTORY_PASSWORD || (c->kind == DIRECTORY_ACCOUNT_STATE && c->disabled))
         auth_login_end_account(c->account);
-    if (c->kind == DIRECTORY_ACCOUNT_REMOVE) {
-        struct msg_account_gone gone = {.account = c->account};
-        *VEC_PUSH(&auth.gone) = c->account;
-        ipc_post_to(ROLE_STORE, MSG_ID_account_gone, &gone);
-    }
+    if (c->kind == DIRECTORY_ACCOUNT_REMOVE)
+        gone(c->account);
+    for (size_t i = 0; i < c->n_gone; i++)
+        gone(c->gone[i]);
     LOG(LOG_INFO, "auth.change", L_Z("what", names[c->kind]),
-        L_SPAN("name", c->kind == DIRECTORY_DOMAIN_ADD ? c->domain : c->address), L_INT("account", (int64_t)c->account));
+        L_SPAN("name", c->address.n == 0 ? c->domain : c->address), L_INT("account", (int64_t)c->account));
     return 0;
 }
 
@@ -121,6 +139,18 @@ static WAITS bool my_turn(struct ipc_req *req)
     return false;
 }
 
+/* The rest of each change, behind its plan. */
+static WAITS void finish(struct ipc_req *req, struct change_job *job, int rc, const void *out, struct fail *f)
+{
+    if (rc == 0)
+        rc = change(job, f);
+    if (job->made != NULL)
+        job->made->account = job->change.account;
+    if (job->password.n > 0)
+        password_wipe_span(job->password);
+    answer(req, rc, out, f);
+}
+
 WAITS void auth_admin_domain_add(struct ipc_req *req)
 {
     const struct msg_domain_add *in = req->in;
@@ -132,29 +162,69 @@ WAITS void auth_admin_domain_add(struct ipc_req *req)
     if (!my_turn(req))
         return;
     rc = directory_plan_domain_add(auth.directory, in->name, in->admin, in->lang, &job.change, req->mem, &f);
-    if (rc == 0)
-        rc = change(&job, &f);
     out.account_made = job.change.new_account;
-    password_wipe_span(in->password);
-    answer(req, rc, &out, &f);
+    finish(req, &job, rc, &out, &f);
 }
 
-WAITS void auth_admin_account_add(struct ipc_req *req)
+WAITS void auth_admin_domain_admin(struct ipc_req *req)
 {
-    const struct msg_account_add *in = req->in;
-    struct change_job job = {.password = in->password};
-    struct msg_account_add_r out = {0};
+    const struct msg_domain_admin *in = req->in;
+    struct msg_domain_admin_r out = {};
+    struct change_job job = {0};
+    struct fail f;
+
+    if (my_turn(req))
+        finish(req, &job, directory_plan_domain_admin(auth.directory, in->name, in->admin, &job.change, req->mem, &f),
+               &out, &f);
+}
+
+WAITS void auth_admin_domain_remove(struct ipc_req *req)
+{
+    const struct msg_domain_remove *in = req->in;
+    struct msg_domain_remove_r out = {0};
+    struct change_job job = {0};
     struct fail f;
     int rc;
 
     if (!my_turn(req))
         return;
-    rc = directory_plan_account_add(auth.directory, in->address, in->lang, &job.change, req->mem, &f);
-    if (rc == 0)
-        rc = change(&job, &f);
-    out.account = job.change.account;
-    password_wipe_span(in->password);
-    answer(req, rc, &out, &f);
+    rc = directory_plan_domain_remove(auth.directory, in->name, in->accounts != 0, &job.change, req->mem, &f);
+    out.accounts = job.change.n_gone;
+    finish(req, &job, rc, &out, &f);
+}
+
+WAITS void auth_admin_domain_alias_add(struct ipc_req *req)
+{
+    const struct msg_domain_alias_add *in = req->in;
+    struct msg_domain_alias_add_r out = {};
+    struct change_job job = {0};
+    struct fail f;
+
+    if (my_turn(req))
+        finish(req, &job, directory_plan_domain_alias_add(auth.directory, in->name, in->domain, &job.change, req->mem, &f),
+               &out, &f);
+}
+
+WAITS void auth_admin_domain_alias_remove(struct ipc_req *req)
+{
+    const struct msg_domain_alias_remove *in = req->in;
+    struct msg_domain_alias_remove_r out = {};
+    struct change_job job = {0};
+    struct fail f;
+
+    if (my_turn(req))
+        finish(req, &job, directory_plan_domain_alias_remove(auth.directory, in->name, &job.change, req->mem, &f), &out, &f);
+}
+
+WAITS void auth_admin_account_add(struct ipc_req *req)
+{
+    const struct msg_account_add *in = req->in;
+    struct change_job job = {.password = in->password, .made = &(struct msg_account_add_r){0}};
+    struct fail f;
+
+    if (my_turn(req))
+        finish(req, &job, directory_plan_account_add(auth.directory, in->address, in->lang, &job.change, req->mem, &f),
+               job.made, &f);
 }
 
 WAITS void auth_admin_account_passwd(struct ipc_req *req)
@@ -163,15 +233,22 @@ WAITS void auth_admin_account_passwd(struct ipc_req *req)
     struct change_job job = {.password = in->password};
     struct msg_account_passwd_r out = {};
     struct fail f;
-    int rc;
 
-    if (!my_turn(req))
-        return;
-    rc = directory_plan_password(auth.directory, in->address, &job.change, req->mem, &f);
-    if (rc == 0)
-        rc = change(&job, &f);
-    password_wipe_span(in->password);
-    answer(req, rc, &out, &f);
+    if (my_turn(req))
+        finish(req, &job, directory_plan_password(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
+}
+
+WAITS void auth_admin_account_state(struct ipc_req *req)
+{
+    const struct msg_account_state *in = req->in;
+    struct msg_account_state_r out = {};
+    struct change_job job = {0};
+    struct fail f;
+
+    if (my_turn(req))
+        finish(req, &job,
+               directory_plan_account_state(auth.directory, in->address, in->disabled != 0, &job.change, req->mem, &f),
+               &out, &f);
 }
 
 WAITS void auth_admin_account_remove(struct ipc_req *req)
@@ -180,14 +257,9 @@ WAITS void auth_admin_account_remove(struct ipc_req *req)
     struct msg_account_remove_r out = {};
     struct change_job job = {0};
     struct fail f;
-    int rc;
 
-    if (!my_turn(req))
-        return;
-    rc = directory_plan_account_remove(auth.directory, in->address, &job.change, req->mem, &f);
-    if (rc == 0)
-        rc = change(&job, &f);
-    answer(req, rc, &out, &f);
+    if (my_turn(req))
+        finish(req, &job, directory_plan_account_remove(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
 }
 
 WAITS void auth_admin_alias_add(struct ipc_req *req)
@@ -196,14 +268,10 @@ WAITS void auth_admin_alias_add(struct ipc_req *req)
     struct msg_alias_add_r out = {};
     struct change_job job = {0};
     struct fail f;
-    int rc;
 
-    if (!my_turn(req))
-        return;
-    rc = directory_plan_alias_add(auth.directory, in->address, in->targets, &job.change, req->mem, &f);
-    if (rc == 0)
-        rc = change(&job, &f);
-    answer(req, rc, &out, &f);
+    if (my_turn(req))
+        finish(req, &job, directory_plan_alias_add(auth.directory, in->address, in->targets, &job.change, req->mem, &f),
+               &out, &f);
 }
 
 WAITS void auth_admin_alias_remove(struct ipc_req *req)
@@ -212,14 +280,9 @@ WAITS void auth_admin_alias_remove(struct ipc_req *req)
     struct msg_alias_remove_r out = {};
     struct change_job job = {0};
     struct fail f;
-    int rc;
 
-    if (!my_turn(req))
-        return;
-    rc = directory_plan_alias_remove(auth.directory, in->address, &job.change, req->mem, &f);
-    if (rc == 0)
-        rc = change(&job, &f);
-    answer(req, rc, &out, &f);
+    if (my_turn(req))
+        finish(req, &job, directory_plan_alias_remove(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------- */
@@ -229,6 +292,7 @@ struct list_job {
     struct span after;
     union {
         struct msg_domain_list_r domains;
+        struct msg_domain_alias_list_r domain_aliases;
         struct msg_account_list_r accounts;
         struct msg_alias_list_r aliases;
     } out;
@@ -243,6 +307,8 @@ static void list_run(void *arg)
 
     if (job->id == MSG_ID_domain_list)
         job->rc = directory_list_domains(auth.directory, &job->out.domains, job->mem, &job->fail);
+    else if (job->id == MSG_ID_domain_alias_list)
+        job->rc = directory_list_domain_aliases(auth.directory, &job->out.domain_aliases, job->mem, &job->fail);
     else if (job->id == MSG_ID_account_list)
         job->rc = directory_list_accounts(auth.directory, job->after, &job->out.accounts, job->mem, &job->fail);
     else
@@ -260,6 +326,11 @@ static WAITS void list(struct ipc_req *req, struct span after)
 }
 
 WAITS void auth_admin_domain_list(struct ipc_req *req)
+{
+    list(req, SPAN_NONE);
+}
+
+WAITS void auth_admin_domain_alias_list(struct ipc_req *req)
 {
     list(req, SPAN_NONE);
 }

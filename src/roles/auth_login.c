@@ -3,7 +3,7 @@
 #include <openssl/crypto.h>
 
 #include "base/log.h"
-#include "login/login_name.h"
+#include "login/directory_find.h"
 #include "roles/auth.h"
 #include "run/service.h"
 #include "run/shared.h"
@@ -158,12 +158,14 @@ static WAITS void try_password(struct ipc_req *req, const struct sasl_step *step
     const struct msg_sasl *in = req->in;
     char folded[LOGIN_NAME_BYTES];
     size_t at = 0, n = login_name_fold(step->name, folded, &at);
-    struct span name = n > 0 ? span_of(folded, n) : step->name;
+    struct span name = step->name;
     struct directory_account *a;
     struct throttle_check ticket;
     struct check_job *job;
     uint32_t wait_ms = 0;
 
+    if (n > 0 && (n = directory_find_home(directory_memory(auth.directory), folded, n, at)) > 0)
+        name = span_of(folded, n);
     if (!throttle_begin(auth.throttle, name, (const unsigned char *)in->ip.p, &ticket, &wait_ms)) {
         answer_busy(name, in, wait_ms, out);
         return;

@@ -368,21 +368,82 @@ static void password_change_and_removal(void **state)
 /* SEC-13: a disabled account looks like one that does not exist. */
 static void disabled(void **state)
 {
+    struct msg_account_state_r changed;
     struct msg_rcpt_check_r out;
-    sqlite3 *db;
+    struct msg_session_add add;
+    struct msg_session_end end;
 
     add_demo();
-    stop();
-    assert_int_equal(sqlite3_open("auth/directory.db", &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE account SET disabled = 1 WHERE address = 'bob@demo.test'", NULL, NULL, NULL),
-                     SQLITE_OK);
-    sqlite3_close(db);
-    start();
-    assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_BAD);
-    assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_BAD);
-    assert_true(nothing_to_read(store));
-    assert_int_equal(CALL(front, rcpt_check, &out, .address = SPAN("bob@demo.test")), 0);
-    assert_int_equal(out.status, RCPT_DISABLED);
+    assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_OK);
+    expect_post(store, MSG_ID_session_add, &add);
+    assert_int_equal(CALL(admin, account_state, &changed, .address = SPAN("alice@demo.test"), .disabled = 1), -1);
+    assert_int_equal(CALL(admin, account_state, &changed, .address = SPAN("bob@demo.test"), .disabled = 1), 0);
+    expect_post(store, MSG_ID_session_end, &end);
+    assert_true(span_eq(end.handle, add.handle));
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_BAD);
+        assert_true(nothing_to_read(store));
+        assert_int_equal(CALL(front, rcpt_check, &out, .address = SPAN("bob@demo.test")), 0);
+        assert_int_equal(out.status, RCPT_DISABLED);
+        kill_and_start();
+    }
+    assert_int_equal(CALL(admin, account_state, &changed, .address = SPAN("bob@demo.test"), .disabled = 0), 0);
+    assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_OK);
+}
+
+/* What fronts and store ask about names. */
+static void names(void **state)
+{
+    struct msg_domain_alias_add_r alias;
+    struct msg_alias_add_r made;
+    struct msg_account_find_r found;
+    struct msg_domain_remove_r removed;
+    struct msg_rcpt_check_r rcpt;
+    struct msg_account_gone gone;
+    struct msg_session_add add;
+    struct msg_session_end end;
+    struct msg_identity_r own;
+    struct msg_srs_make_r srs;
+    struct msg_sasl_r in;
+    int from_store = connect_as(ROLE_STORE, 1, false);
+
+    add_demo();
+    assert_int_equal(CALL(admin, domain_alias_add, &alias, .name = SPAN("other.test"), .domain = SPAN("demo.test")), 0);
+    assert_int_equal(CALL(admin, alias_add, &made, .address = SPAN("out@demo.test"), .targets = SPAN("x@example.org")), 0);
+    in = login(front, SPAN("\0Alice@OTHER.test\0correct horse"));
+    assert_int_equal(in.state, SASL_OK);
+    expect_post(store, MSG_ID_session_add, &add);
+    assert_int_equal(CALL(front, identity, &own, .handle = in.handle, .address = SPAN("alice+x@other.test")), 0);
+    assert_int_equal(own.own, 1);
+    assert_int_equal(CALL(front, identity, &own, .handle = in.handle, .address = SPAN("bob@demo.test")), 0);
+    assert_int_equal(own.own, 0);
+    assert_int_equal(CALL(other_front, identity, &own, .handle = in.handle, .address = SPAN("alice@demo.test")), -1);
+    assert_int_equal(CALL(from_store, account_find, &found, .account = in.account), 0);
+    assert_true(span_eq(found.address, SPAN("alice@demo.test")));
+    assert_int_equal(CALL(from_store, account_find, &found, .account = 1), -1);
+    assert_int_equal(CALL(from_store, srs_make, &srs, .sender = SPAN("jon@example.net"), .via = SPAN("out@demo.test")), 0);
+    assert_true(srs.account == in.account);
+    assert_int_equal(CALL(front, rcpt_check, &rcpt, .address = srs.sender), 0);
+    assert_int_equal(rcpt.forwards.n, 1);
+    assert_true(span_eq(rcpt.forwards.v[0].address, SPAN("jon@example.net")) && rcpt.forwards.v[0].via.n == 0);
+    assert_int_equal(CALL(from_store, srs_make, &srs, .sender = SPAN("jon@example.net"), .via = SPAN("x@y.test")), -1);
+    assert_int_equal(CALL(admin, domain_remove, &removed, .name = SPAN("demo.test")), -1);
+    assert_int_equal(CALL(admin, domain_remove, &removed, .name = SPAN("demo.test"), .accounts = 1), 0);
+    assert_int_equal(removed.accounts, 2);
+    for (int i = 0; i < 2; i++) { /* in whatever order the accounts go */
+        unsigned id, kind;
+        struct span body = read_frame(store, &id, &kind);
+        if (id == MSG_ID_session_end) {
+            assert_int_equal(ipc_decode(id, false, body, &mem, &end), 0);
+            assert_true(span_eq(end.handle, in.handle));
+            i--;
+        } else {
+            assert_int_equal(id, MSG_ID_account_gone);
+            assert_int_equal(ipc_decode(id, false, body, &mem, &gone), 0);
+        }
+    }
+    assert_int_equal(login(front, ALICE_IN).state, SASL_BAD);
+    close(from_store);
 }
 
 static void keys(void **state)
@@ -438,7 +499,7 @@ static void guesser(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(recipients), TEST(sessions), TEST(password_change_and_removal), TEST(disabled), TEST(keys), TEST(lists), TEST(guesser),
+        TEST(recipients), TEST(sessions), TEST(password_change_and_removal), TEST(disabled), TEST(names), TEST(keys), TEST(lists), TEST(guesser),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

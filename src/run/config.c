@@ -14,7 +14,7 @@
 #define CONFIG_BYTES (64 * 1024) /* of a whole file: it travels to each role in one frame */
 #define LIMITS "limits"
 
-enum option_type { BOOL, COUNT, SECONDS, SIZE, TEXT, LEVEL, ADDRS, NAME };
+enum option_type { BOOL, COUNT, SECONDS, SIZE, TEXT, SIGN, LEVEL, ADDRS, NAME };
 
 struct option {
     const char *section, *name;
@@ -158,6 +158,12 @@ static int parse_number(enum option_type type, struct span s, uint64_t most, uin
     }
 }
 
+/* What may part a local part in two: no letter, no digit, no dot, nothing that only some systems take. */
+static bool is_sign(struct span s)
+{
+    return s.n == 1 && memchr("+-=_#~^", s.p[0], 7) != NULL;
+}
+
 static int parse_value(struct arena *mem, const struct option *o, struct span s, struct value *v)
 {
     v->text = arena_copy(mem, s);
@@ -166,6 +172,7 @@ static int parse_value(struct arena *mem, const struct option *o, struct span s,
     case LEVEL: return parse_level(s, &v->number);
     case NAME: return is_host_name(s) ? 0 : -1;
     case TEXT: return s.n >= o->least && s.n <= o->most ? 0 : -1;
+    case SIGN: return is_sign(s) || span_eq(s, SPAN("none")) ? 0 : -1;
     case ADDRS: return parse_addrs(mem, s, o, v);
     case COUNT:
     case SECONDS:
@@ -181,6 +188,7 @@ static const char *wanted(const struct option *o, char out[64])
     case BOOL: return "yes or no";
     case LEVEL: return o->help;
     case NAME: return "a host name";
+    case SIGN: return "one of + - = _ # ~ ^ or none";
     case ADDRS: return "addresses like 192.0.2.1:25 [2001:db8::1]:25, or none";
     case TEXT: snprintf(out, 64, "%u to %u characters", (unsigned)o->least, (unsigned)o->most); return out;
     default: snprintf(out, 64, "a number from %llu to %llu", (unsigned long long)o->least, (unsigned long long)o->most);

@@ -6,8 +6,8 @@
 #include "base/limits.h"
 #include "base/str.h"
 
-/* X(section, name, TYPE, default text, least, most, help). TYPE: BOOL, COUNT (u64), SECONDS, SIZE, TEXT, LEVEL (of the
- * log), ADDRS (list of ip:port, IPv6 in brackets, "none" for an empty one: SEC-26), NAME (host name). least and most:
+/* X(section, name, TYPE, default text, least, most, help). TYPE: BOOL, COUNT (u64), SECONDS, SIZE, TEXT, SIGN (a
+ * character, or none), LEVEL (of the log), ADDRS (list of ip:port, IPv6 in brackets, "none" for an empty one: SEC-26), NAME (host name). least and most:
  * of the number, of a text's length, of the number of addresses. */
 #define CONFIG_TABLE(X)                                                                                                \
     X(server, hostname, NAME, "localhost.localdomain", 1, 253, "the name in greetings and Received; must resolve to us") \
@@ -17,6 +17,7 @@
     X(server, fronts, COUNT, "1", 1, 64, "processes of each front role")                                               \
     X(server, scans, COUNT, "1", 1, 64, "processes of the scan role")                                                  \
     X(server, cleartext_loopback, BOOL, "no", 0, 1, "allow logins without TLS where both ends are loopback; for demos") \
+    X(server, subaddress, SIGN, "+", 0, 0, "what stands between user and detail in user+detail@domain (RFC 5233), or none") \
     X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", 0, 16, "mail from other servers")                                     \
     X(listen, lmtp, ADDRS, "none", 0, 16, "mail from a server of yours by LMTP; never open to the net: no login is asked") \
     X(listen, submission, ADDRS, "none", 0, 16, "mail from your own people, STARTTLS")                                 \

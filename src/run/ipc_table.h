@@ -18,6 +18,7 @@
 #define MSG_rcpt_forward(F, L) F(bytes, address) F(bytes, domain) F(bytes, via)
 #define MSG_tls_chain(F, L) F(u64, key_id) F(bytes, pem)
 #define MSG_domain_row(F, L) F(bytes, name) F(bytes, admin) F(u64, accounts) F(u64, aliases)
+#define MSG_domain_alias_row(F, L) F(bytes, name) F(bytes, domain)
 #define MSG_account_row(F, L) F(u64, account) F(bytes, address) F(bytes, lang) F(u32, disabled) F(i64, created_s)
 #define MSG_alias_row(F, L) F(bytes, address) F(bytes, targets) /* targets: separated by a space */
 /* mailbox 0: the account's INBOX, made when it is not there. flags: enum member_flag. */
@@ -97,7 +98,7 @@
 #define MSG_backup_file(F, L) F(bytes, name) F(u64, size)
 
 #define RECORD_TABLE(R)                                                                                                \
-    R(rcpt_target) R(rcpt_forward) R(tls_chain) R(domain_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
+    R(rcpt_target) R(rcpt_forward) R(tls_chain) R(domain_row) R(domain_alias_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
     R(kv_row) R(search_hit) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
     R(ingest_remote) R(ingest_note) R(queue_message) R(queue_rcpt) R(queue_domain) R(queue_rid) R(queue_done)          \
@@ -145,12 +146,26 @@
 #define MSG_domain_add_r(F, L) F(u32, account_made)
 #define MSG_domain_list(F, L)
 #define MSG_domain_list_r(F, L) L(domain_row, domains)
+#define MSG_domain_admin(F, L) F(bytes, name) F(bytes, admin)
+#define MSG_domain_admin_r(F, L)
+/* accounts 1: with its accounts and all their mail; else a domain that has some is refused. Its aliases go with it. */
+#define MSG_domain_remove(F, L) F(bytes, name) F(u32, accounts)
+#define MSG_domain_remove_r(F, L) F(u64, accounts)
+/* Another name for a domain of ours: every address of the one is an address of the other. */
+#define MSG_domain_alias_add(F, L) F(bytes, name) F(bytes, domain)
+#define MSG_domain_alias_add_r(F, L)
+#define MSG_domain_alias_list(F, L)
+#define MSG_domain_alias_list_r(F, L) L(domain_alias_row, aliases)
+#define MSG_domain_alias_remove(F, L) F(bytes, name)
+#define MSG_domain_alias_remove_r(F, L)
 #define MSG_account_add(F, L) F(bytes, address) F(bytes, password) F(bytes, lang)
 #define MSG_account_add_r(F, L) F(u64, account)
 #define MSG_account_list(F, L) F(bytes, after) /* 500 a reply, in order of address; after: the last one seen */
 #define MSG_account_list_r(F, L) L(account_row, accounts)
 #define MSG_account_passwd(F, L) F(bytes, address) F(bytes, password)
 #define MSG_account_passwd_r(F, L)
+#define MSG_account_state(F, L) F(bytes, address) F(u32, disabled)
+#define MSG_account_state_r(F, L)
 #define MSG_account_remove(F, L) F(bytes, address)
 #define MSG_account_remove_r(F, L)
 #define MSG_alias_add(F, L) F(bytes, address) F(bytes, targets)
@@ -444,9 +459,15 @@
     CALL(tls_sign, ROLE_AUTH, ROLES_FRONT, 1)                                                                          \
     CALL(domain_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                         \
     CALL(domain_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                        \
+    CALL(domain_admin, ROLE_AUTH, FROM_ADMIN, 1)                                                                       \
+    CALL(domain_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                      \
+    CALL(domain_alias_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                   \
+    CALL(domain_alias_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                  \
+    CALL(domain_alias_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                \
     CALL(account_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                        \
     CALL(account_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                       \
     CALL(account_passwd, ROLE_AUTH, FROM_ADMIN, 0)                                                                     \
+    CALL(account_state, ROLE_AUTH, FROM_ADMIN, 1)                                                                      \
     CALL(account_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                     \
     CALL(alias_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                          \
     CALL(alias_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                         \
