@@ -11,6 +11,7 @@
     X(SMTP_LINE_DISCARD, 65536, 2048, 1048576, "bytes", "of an overlong line read and dropped before 421")             \
     X(SMTP_RCPTS, 1000, 100, 100000, "recipients", "per transaction; RFC 5321 4.5.3.1.8 wants 100")                    \
     X(SMTP_RCPT_BYTES, 49152, 32768, 49152, "bytes", "of all recipient addresses of a transaction: they travel in one frame") \
+    X(SMTP_MAILS, 10000, 10, 1000000, "messages", "in one session; announced as MAILMAX, RFC 9422 4.1")                \
     X(SMTP_ERRORS_SOFT, 10, 1, 1000, "errors", "then each further one waits a second")                                 \
     X(SMTP_ERRORS_HARD, 20, 2, 1000, "errors", "then 421")                                                             \
     X(SMTP_IDLE_COMMANDS, 100, 10, 100000, "commands", "without progress (NOOP, RSET, VRFY, HELO...) before 421")      \
@@ -45,7 +46,13 @@
     X(PASSWORD_ITERATIONS, 100000, 4096, 10000000, "rounds", "of PBKDF2 for newly set passwords")                      \
     X(PASSWORD_QUEUE, 64, 1, 1024, "checks", "waiting in auth; more are told to come back")                            \
     X(SESSIONS, 15000, 10, 32000, "sessions", "per front; each has a stack with a guard page (vm.max_map_count)")      \
-    X(SESSIONS_PER_IP, 100, 1, 32000, "sessions", "of one IPv4 address or IPv6 /64 per front; loopback is exempt")     \
+    X(SESSIONS_PER_IP, 100, 1, 32000, "sessions", "of one IPv4 address or IPv6 /64; loopback and server.no_limits are exempt") \
+    X(SESSIONS_PER_NET, 400, 1, 32000, "sessions", "of one IPv4 /24 or IPv6 /48; exempt as above")                     \
+    X(CONNECTS_PER_IP, 600, 1, 1000000, "connections", "a minute from one IPv4 address or IPv6 /64; exempt as above")  \
+    X(CONNECTS_PER_NET, 2400, 1, 1000000, "connections", "a minute from one IPv4 /24 or IPv6 /48; exempt as above")    \
+    X(MAILS_PER_IP, 1200, 1, 1000000, "messages", "a minute on port 25 from one IPv4 address or IPv6 /64; exempt as above") \
+    X(MAILS_PER_NET, 4800, 1, 1000000, "messages", "a minute on port 25 from one IPv4 /24 or IPv6 /48; exempt as above") \
+    X(PROXY_HEADER_S, 5, 1, 60, "seconds", "for the PROXY header of a connection from server.proxy")                   \
     X(TLS_HANDSHAKE_S, 30, 2, 300, "seconds", "for a TLS handshake")                                                   \
     X(BODY_INLINE, 65536, 4096, 65536, "bytes", "a body up to this travels in its frame")                              \
     X(BODY_MEMFD, 1048576, 65536, 16777216, "bytes", "up to this as sealed memfd, above it streams to store")          \

@@ -10,6 +10,7 @@
 #include "roles/front_tls.h"
 #include "run/feed.h"
 #include "run/loop.h"
+#include "run/proxy.h"
 #include "run/shared.h"
 
 enum { LINGER_QUIET_MS = 1500, LINGER_MS = 60000, STOP_MARGIN_MS = 500 };
@@ -21,6 +22,8 @@ struct session {
     const struct front_service *service;
     int fd;
     struct conn_addr peer, local;
+    bool proxied; /* a PROXY header comes first */
+    bool counted; /* at front_ip */
     struct session_env env;
 };
 
@@ -46,8 +49,47 @@ static WAITS void linger(struct conn *c, size_t most)
     }
 }
 
+static void count_refusal(const struct front_service *service, const struct conn_addr *peer)
+{
+    counter_add(COUNTER_REFUSED, 1);
+    LOG(LOG_WARN, "front.refused", L_Z("service", service_table[service->id].name), L_Z("ip", peer->text));
+}
+
+/* The PROXY header that comes first from a listed source: reads it, and from then on the peer is the one it names. */
+static WAITS bool introduced(struct session *s, struct conn *c)
+{
+    struct proxy p;
+    size_t need;
+    ptrdiff_t n;
+    conn_limit(c, LIMIT(PROXY_HEADER_S) * 1000);
+    while ((n = proxy_parse(conn_input(c), &p, &need)) == 0)
+        if (conn_fill_most(c, need) != 0)
+            return false;
+    if (n < 0) {
+        LOG(LOG_WARN, "front.proxy", L_Z("ip", s->peer.text), L_Z("why", "no PROXY header"));
+        return false;
+    }
+    conn_consume(c, (size_t)n);
+    if (!p.known)
+        return true;
+    conn_addr_of(&s->peer, p.peer, p.peer_port);
+    conn_addr_of(&s->local, p.local, p.local_port);
+    s->counted = front_ip_enter(&s->peer);
+    conn_ends(c, &s->peer, &s->local);
+    if (s->counted)
+        return true;
+    count_refusal(s->service, &s->peer);
+    if (!service_table[s->service->id].tls)
+        conn_writez(c, s->service->busy);
+    return false;
+}
+
 static WAITS void run(struct session *s, struct conn *c)
 {
+    s->env.idle = true;
+    if (s->proxied && !introduced(s, c))
+        return;
+    s->env.idle = false;
     if (service_table[s->service->id].tls) {
         s->env.idle = true;
         conn_limit(c, LIMIT(TLS_HANDSHAKE_S) * 1000);
@@ -74,7 +116,8 @@ static void give_back(void)
 static void forget(struct session *s)
 {
     list_remove(&s->node);
-    front_ip_leave(&s->peer);
+    if (s->counted)
+        front_ip_leave(&s->peer);
     n_sessions--;
     counter_add(COUNTER_SESSIONS, -1);
     free(s);
@@ -96,8 +139,7 @@ static WAITS void session_main(void *arg)
 
 static void refuse(const struct front_service *service, int fd, const struct conn_addr *peer)
 {
-    counter_add(COUNTER_REFUSED, 1);
-    LOG(LOG_WARN, "front.refused", L_Z("service", service_table[service->id].name), L_Z("ip", peer->text));
+    count_refusal(service, peer);
     if (!service_table[service->id].tls) {
         ssize_t sent = send(fd, service->busy, strlen(service->busy), MSG_DONTWAIT | MSG_NOSIGNAL);
         (void)sent; /* a new connection has room for a line; if not, so be it */
@@ -112,16 +154,19 @@ void front_accepted(enum service_id id, int fd, const struct conn_addr *peer, co
         close(fd);
         return;
     }
-    if (n_sessions >= LIMIT(SESSIONS) || !front_ip_enter(peer)) {
+    bool proxied = config_net_has(CONFIG_server_proxy, peer->ip);
+    if (n_sessions >= LIMIT(SESSIONS) || (!proxied && !front_ip_enter(peer))) {
         refuse(service, fd, peer);
         return;
     }
     struct session *s = base_alloc(sizeof *s);
     *s = (struct session){.service = service, .fd = fd, .peer = *peer, .local = *local,
+                          .proxied = proxied, .counted = !proxied,
                           .env = {.service = id, .tls = front_tls_of(id)}};
     s->coro = coro_start(session_main, s);
     if (s->coro == NULL) {
-        front_ip_leave(peer);
+        if (s->counted)
+            front_ip_leave(peer);
         free(s);
         refuse(service, fd, peer);
         return;

@@ -4,8 +4,11 @@
 #include "roles/front.h"
 #include "roles/roles.h"
 #include "run/feed.h"
+#include "smtp/smtp_in_session.h"
 
 static const struct front_service services[] = {
+    {SERVICE_submission, smtp_in_session_run, "421 4.7.0 Too many connections, try again later\r\n"},
+    {SERVICE_submissions, smtp_in_session_run, "421 4.7.0 Too many connections, try again later\r\n"},
     {SERVICE_pop3, pop3_session_run, "-ERR [SYS/TEMP] Too many connections, try again later\r\n"},
     {SERVICE_pop3s, pop3_session_run, "-ERR [SYS/TEMP] Too many connections, try again later\r\n"},
     {SERVICE_imap, imap_session_run, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n"},

@@ -10,11 +10,12 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "run/net.h"
 
 #define CONFIG_BYTES (64 * 1024) /* of a whole file: it travels to each role in one frame */
 #define LIMITS "limits"
 
-enum option_type { BOOL, COUNT, SECONDS, SIZE, TEXT, SIGN, LEVEL, ADDRS, NAME };
+enum option_type { BOOL, COUNT, SECONDS, SIZE, TEXT, SIGN, LEVEL, ADDRS, NETS, NAME };
 
 struct option {
     const char *section, *name;
@@ -36,6 +37,8 @@ struct value {
     uint64_t number;
     struct config_addr *addrs;
     size_t n_addrs;
+    struct net *nets;
+    size_t n_nets;
 };
 
 struct config {
@@ -131,22 +134,42 @@ static bool is_gap(char c)
     return c == ' ' || c == '\t' || c == ',';
 }
 
-/* Addresses with blanks or commas between them; "none" alone is the empty list, nothing at all is a mistake (SEC-26). */
+/* The next word of a list with blanks or commas between; empty at its end. */
+static struct span next_word(struct span *rest)
+{
+    size_t i = 0, end;
+    while (i < rest->n && is_gap(rest->p[i]))
+        i++;
+    for (end = i; end < rest->n && !is_gap(rest->p[end]);)
+        end++;
+    struct span word = span_sub(*rest, i, end - i);
+    *rest = span_from(*rest, end);
+    return word;
+}
+
+/* "none" alone is the empty list, nothing at all is a mistake (SEC-26). */
 static int parse_addrs(struct arena *mem, struct span s, const struct option *o, struct value *v)
 {
     v->addrs = arena_alloc(mem, (size_t)o->most * sizeof *v->addrs);
     v->n_addrs = 0;
     if (span_eq_nocase(s, SPAN("none")))
         return 0;
-    for (size_t i = 0; i < s.n;) {
-        size_t end = i;
-        while (end < s.n && !is_gap(s.p[end]))
-            end++;
-        if (end > i && (v->n_addrs == o->most || parse_addr(mem, span_sub(s, i, end - i), &v->addrs[v->n_addrs++]) < 0))
+    for (struct span word = next_word(&s); word.n > 0; word = next_word(&s))
+        if (v->n_addrs == o->most || parse_addr(mem, word, &v->addrs[v->n_addrs++]) < 0)
             return -1;
-        i = end + 1;
-    }
     return v->n_addrs == 0 ? -1 : 0;
+}
+
+static int parse_nets(struct arena *mem, struct span s, const struct option *o, struct value *v)
+{
+    v->nets = arena_alloc(mem, (size_t)o->most * sizeof *v->nets);
+    v->n_nets = 0;
+    if (span_eq_nocase(s, SPAN("none")))
+        return 0;
+    for (struct span word = next_word(&s); word.n > 0; word = next_word(&s))
+        if (v->n_nets == o->most || net_parse(word, &v->nets[v->n_nets++]) < 0)
+            return -1;
+    return v->n_nets == 0 ? -1 : 0;
 }
 
 static int parse_number(enum option_type type, struct span s, uint64_t most, uint64_t *out)
@@ -174,6 +197,7 @@ static int parse_value(struct arena *mem, const struct option *o, struct span s,
     case TEXT: return s.n >= o->least && s.n <= o->most ? 0 : -1;
     case SIGN: return is_sign(s) || span_eq(s, SPAN("none")) ? 0 : -1;
     case ADDRS: return parse_addrs(mem, s, o, v);
+    case NETS: return parse_nets(mem, s, o, v);
     case COUNT:
     case SECONDS:
     case SIZE: return parse_number(o->type, s, o->most, &v->number) == 0 && v->number >= o->least ? 0 : -1;
@@ -190,6 +214,7 @@ static const char *wanted(const struct option *o, char out[64])
     case NAME: return "a host name";
     case SIGN: return "one of + - = _ # ~ ^ or none";
     case ADDRS: return "addresses like 192.0.2.1:25 [2001:db8::1]:25, or none";
+    case NETS: return "networks like 192.0.2.0/24 2001:db8::/32, or none";
     case TEXT: snprintf(out, 64, "%u to %u characters", (unsigned)o->least, (unsigned)o->most); return out;
     default: snprintf(out, 64, "a number from %llu to %llu", (unsigned long long)o->least, (unsigned long long)o->most);
         return out;
@@ -430,6 +455,15 @@ uint64_t config_count(enum config_id id)
 bool config_bool(enum config_id id)
 {
     return config_count(id) != 0;
+}
+
+bool config_net_has(enum config_id id, const unsigned char ip[16])
+{
+    assert(current != NULL);
+    for (size_t i = 0; i < current->v[id].n_nets; i++)
+        if (net_has(&current->v[id].nets[i], ip))
+            return true;
+    return false;
 }
 
 void config_show(const struct config *c, struct str *out)

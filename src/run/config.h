@@ -7,8 +7,9 @@
 #include "base/str.h"
 
 /* X(section, name, TYPE, default text, least, most, help). TYPE: BOOL, COUNT (u64), SECONDS, SIZE, TEXT, SIGN (a
- * character, or none), LEVEL (of the log), ADDRS (list of ip:port, IPv6 in brackets, "none" for an empty one: SEC-26), NAME (host name). least and most:
- * of the number, of a text's length, of the number of addresses. */
+ * character, or none), LEVEL (of the log), ADDRS (list of ip:port, IPv6 in brackets, "none" for an empty one: SEC-26),
+ * NETS (list of networks, net.h, or "none"), NAME (host name). least and most: of the number, of a text's length, of the
+ * number of addresses or networks. */
 #define CONFIG_TABLE(X)                                                                                                \
     X(server, hostname, NAME, "localhost.localdomain", 1, 253, "the name in greetings and Received; must resolve to us") \
     X(server, data, TEXT, "/var/lib/postel", 1, 180, "the data directory; mode 0700")                                  \
@@ -18,6 +19,12 @@
     X(server, scans, COUNT, "1", 1, 64, "processes of the scan role")                                                  \
     X(server, cleartext_loopback, BOOL, "no", 0, 1, "allow logins without TLS where both ends are loopback; for demos") \
     X(server, subaddress, SIGN, "+", 0, 0, "what stands between user and detail in user+detail@domain (RFC 5233), or none") \
+    X(server, no_limits, NETS, "none", 0, 64, "networks that the limits per address and network do not hold for")      \
+    X(server, proxy, NETS, "none", 0, 64, "networks whose connections begin with a PROXY header saying whom they speak for") \
+    X(smtp, early_talkers, BOOL, "no", 0, 1, "take mail from clients that speak before our greeting")                  \
+    X(smtp, greet_delay, COUNT, "0", 0, 30000, "ms to wait for early talkers before the greeting")                     \
+    X(smtp, check_sender, BOOL, "no", 0, 1, "ask DNS whether a sender's domain exists and takes mail (RFC 7505 4.2)")   \
+    X(smtp, xclient, NETS, "none", 0, 16, "networks that may say by XCLIENT whom they speak for; for tests")           \
     X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", 0, 16, "mail from other servers")                                     \
     X(listen, lmtp, ADDRS, "none", 0, 16, "mail from a server of yours by LMTP; never open to the net: no login is asked") \
     X(listen, submission, ADDRS, "none", 0, 16, "mail from your own people, STARTTLS")                                 \
@@ -50,6 +57,7 @@ uint64_t config_count(enum config_id id);   /* COUNT, SECONDS, SIZE; LEVEL as en
 bool config_bool(enum config_id id);
 
 struct config_addr { struct span text; unsigned char sockaddr[28]; uint32_t len; };
+bool config_net_has(enum config_id id, const unsigned char ip[16]); /* is it in a network of a NETS option? */
 /* The addresses of an ADDRS option; returns how many, *out lives as long as the config. */
 size_t config_addrs(const struct config *c, enum config_id id, const struct config_addr **out);
 struct span config_get(const struct config *c, enum config_id id);

@@ -20,6 +20,15 @@ static bool v4_mapped(const unsigned char ip[16])
     return memcmp(ip, prefix, sizeof prefix) == 0;
 }
 
+void conn_addr_of(struct conn_addr *out, const unsigned char ip[16], uint16_t port)
+{
+    memmove(out->ip, ip, 16);
+    out->port = port;
+    /* RFC 4291 2.5.5.2: a listener for both families shows IPv4 peers as mapped addresses */
+    out->v4 = v4_mapped(out->ip);
+    inet_ntop(out->v4 ? AF_INET : AF_INET6, out->ip + (out->v4 ? 12 : 0), out->text, sizeof out->text);
+}
+
 void conn_addr_from(struct conn_addr *out, const void *sockaddr)
 {
     const struct sockaddr *sa = sockaddr;
@@ -36,9 +45,7 @@ void conn_addr_from(struct conn_addr *out, const void *sockaddr)
     } else {
         out->ip[15] = 1; /* a Unix socket is as local as ::1 */
     }
-    /* RFC 4291 2.5.5.2: a listener for both families shows IPv4 peers as mapped addresses */
-    out->v4 = v4_mapped(out->ip);
-    inet_ntop(out->v4 ? AF_INET : AF_INET6, out->ip + (out->v4 ? 12 : 0), out->text, sizeof out->text);
+    conn_addr_of(out, out->ip, out->port);
 }
 
 static bool loopback(const struct conn_addr *a)
@@ -50,6 +57,12 @@ static bool loopback(const struct conn_addr *a)
 const struct conn_addr *conn_peer(const struct conn *c)
 {
     return &c->peer;
+}
+
+void conn_ends(struct conn *c, const struct conn_addr *peer, const struct conn_addr *local)
+{
+    c->peer = *peer;
+    c->local = *local;
 }
 
 const struct conn_addr *conn_local(const struct conn *c)

@@ -31,6 +31,9 @@ void conn_limit(struct conn *c, int64_t wait_ms);     /* each later wait takes a
 /* Input. Before it sleeps for input, output is flushed: that is all there is to PIPELINING (RFC 2920). */
 struct span conn_input(const struct conn *c);         /* what was read and not consumed; borrowed until the next call */
 void conn_consume(struct conn *c, size_t n);          /* n <= conn_input().n */
+WAITS int conn_fill_most(struct conn *c, size_t most); /* the same, and not one byte more than that: TLS may follow */
+/* Is there input already, or within conn_limit (0: sends and waits for nothing)? For whoever has not spoken yet. */
+WAITS int conn_early(struct conn *c, bool *early);
 WAITS int conn_fill(struct conn *c);                  /* reads some more; at most 16 KiB are held, a full buffer gives WAIT_CLOSED */
 /* Sleeps until there is input (*input, conn_input has it) or somebody wakes this coroutine (not *input: look why). Sends
  * nothing: call conn_flush first and look at your condition between, for a wake that comes during a flush is not kept. */
@@ -57,6 +60,9 @@ bool conn_tls(const struct conn *c);
 struct span conn_tls_info(const struct conn *c, struct arena *mem); /* "TLSv1.3 TLS_AES_128_GCM_SHA256"; lives in mem */
 bool conn_dead(const struct conn *c);                 /* broken: nothing can be sent any more */
 
+void conn_addr_of(struct conn_addr *out, const unsigned char ip[16], uint16_t port);
+/* Who is really there, when a listed source says so (PROXY, XCLIENT). */
+void conn_ends(struct conn *c, const struct conn_addr *peer, const struct conn_addr *local);
 /* Parses what accept() gave. */
 void conn_addr_from(struct conn_addr *out, const void *sockaddr);
 /* ip: 4 or 16 bytes as in A and AAAA records; else -1. */

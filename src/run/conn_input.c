@@ -26,7 +26,7 @@ void conn_input_drop_line(struct conn *c)
         conn_consume(c, n);
 }
 
-static ssize_t read_some(struct conn *c)
+static ssize_t read_some(struct conn *c, size_t most)
 {
     if (c->in == NULL)
         c->in = conn_io_buf();
@@ -35,7 +35,7 @@ static ssize_t read_some(struct conn *c)
         c->in_end -= c->in_at;
         c->in_at = 0;
     }
-    ssize_t n = conn_io_read(c, c->in + c->in_end, CONN_BUF - c->in_end);
+    ssize_t n = conn_io_read(c, c->in + c->in_end, MIN_OF(most, CONN_BUF - c->in_end));
     if (n > 0)
         c->in_end += (size_t)n;
     return n;
@@ -54,7 +54,7 @@ static WAITS int wait_input(struct conn *c, unsigned want, int64_t deadline_ms)
     return c->ready & want ? WAIT_OK : conn_io_wait(c, deadline_ms); /* the flush may have slept */
 }
 
-static WAITS int fill(struct conn *c, int64_t deadline_ms)
+static WAITS int fill(struct conn *c, size_t most, int64_t deadline_ms)
 {
     if (c->dead || c->in_end - c->in_at == CONN_BUF)
         return WAIT_CLOSED;
@@ -67,7 +67,7 @@ static WAITS int fill(struct conn *c, int64_t deadline_ms)
     }
     while (!c->dead && !c->eof) {
         bool tried = conn_io_readable(c);
-        ssize_t n = tried ? read_some(c) : 0;
+        ssize_t n = tried ? read_some(c, most) : 0;
         if (n > 0)
             return WAIT_OK;
         /* TLS may want to write before it can read on */
@@ -81,7 +81,30 @@ static WAITS int fill(struct conn *c, int64_t deadline_ms)
 WAITS int conn_fill(struct conn *c)
 {
     conn_input_drop_line(c);
-    return fill(c, conn_io_deadline(c));
+    return fill(c, CONN_BUF, conn_io_deadline(c));
+}
+
+WAITS int conn_fill_most(struct conn *c, size_t most)
+{
+    conn_input_drop_line(c);
+    return fill(c, most, conn_io_deadline(c));
+}
+
+WAITS int conn_early(struct conn *c, bool *early)
+{
+    int64_t deadline = conn_io_deadline(c);
+    int r = WAIT_OK;
+    *early = !c->dead && read_some(c, CONN_BUF) > 0; /* whatever epoll has told so far */
+    if (!*early && !c->dead && !c->eof && c->limit_ms > 0) {
+        conn_io_buf_give(&c->in);
+        c->want = LOOP_READ;
+        r = conn_io_wait(c, deadline);
+        *early = r == WAIT_OK && !c->dead && read_some(c, CONN_BUF) > 0;
+        r = r == WAIT_TIMEOUT ? WAIT_OK : r;
+    }
+    if (!*early)
+        conn_io_buf_give(&c->in);
+    return r;
 }
 
 WAITS int conn_wait(struct conn *c, bool *input)
@@ -91,7 +114,7 @@ WAITS int conn_wait(struct conn *c, bool *input)
     *input = c->in_at < c->in_end;
     while (!*input) {
         bool tried = !c->dead && !c->eof && conn_io_readable(c);
-        ssize_t n = tried ? read_some(c) : 0;
+        ssize_t n = tried ? read_some(c, CONN_BUF) : 0;
         if (c->dead || c->eof)
             return WAIT_CLOSED;
         *input = n > 0;
@@ -132,7 +155,7 @@ WAITS int conn_line(struct conn *c, size_t max, struct span *line)
         seen = have;
         if (deadline == 0)
             deadline = conn_io_deadline(c);
-        int r = fill(c, deadline);
+        int r = fill(c, CONN_BUF, deadline);
         if (r != WAIT_OK)
             return r;
     }
@@ -154,7 +177,7 @@ WAITS int conn_drop_line(struct conn *c, size_t max)
         max -= have;
         if (max == 0)
             return CONN_LINE_LONG;
-        int r = fill(c, deadline);
+        int r = fill(c, CONN_BUF, deadline);
         if (r != WAIT_OK)
             return r;
     }

@@ -40,31 +40,51 @@ static void leave(void)
     waitq_wake_all(&gate.q);
 }
 
-static WAITS int attempt(bool alone, struct msg_summarize *in, struct msg_summarize_r *out, struct arena *mem,
-                         struct fail *f, bool *broken)
+/* One of the calls that read a whole new message. */
+struct reading {
+    enum msg_id id;
+    void *in, *out;
+    uint32_t *flags; /* of in */
+    uint64_t size;
+    struct span trace;
+    struct arena *mem;
+};
+
+static WAITS int attempt(const struct reading *r, bool alone, struct fail *f, bool *broken)
 {
     int64_t wait_ms = LIMIT(SCAN_CALL_S) * 1000;
     *broken = false;
     if (enter(alone, clock_mono_ms() + wait_ms, f) < 0)
         return -1;
-    in->flags = alone ? 1 : 0;
-    int r = ipc_call(ROLE_SCAN, MSG_ID_summarize, in, out, mem, wait_ms, f, broken);
+    *r->flags = alone ? 1 : 0;
+    int got = ipc_call(ROLE_SCAN, r->id, r->in, r->out, r->mem, wait_ms, f, broken);
     leave();
-    return r;
+    return got;
 }
 
-WAITS int scanner_summarize(struct msg_summarize *in, struct msg_summarize_r *out, struct span trace,
-                                 struct arena *mem, struct fail *f)
+static WAITS int read_it(const struct reading *r, struct fail *f)
 {
     bool broken;
-    if (attempt(false, in, out, mem, f, &broken) == 0)
+    if (attempt(r, false, f, &broken) == 0)
         return 0;
     if (!broken)
         return fail_temp(f, "4.3.0", "Messages cannot be read now");
-    LOG(LOG_WARN, "scan.suspect", L_ID(trace), L_INT("size", (int64_t)in->size));
-    if (attempt(true, in, out, mem, f, &broken) == 0)
+    LOG(LOG_WARN, "scan.suspect", L_ID(r->trace), L_INT("size", (int64_t)r->size));
+    if (attempt(r, true, f, &broken) == 0)
         return 0;
     if (broken)
-        LOG(LOG_ERROR, "scan.poison", L_ID(trace), L_INT("size", (int64_t)in->size));
+        LOG(LOG_ERROR, "scan.poison", L_ID(r->trace), L_INT("size", (int64_t)r->size));
     return fail_temp(f, "4.3.0", broken ? "The message cannot be read" : "Messages cannot be read now");
+}
+
+WAITS int scanner_summarize(struct msg_summarize *in, struct msg_summarize_r *out, struct span trace,
+                            struct arena *mem, struct fail *f)
+{
+    return read_it(&(struct reading){MSG_ID_summarize, in, out, &in->flags, in->size, trace, mem}, f);
+}
+
+WAITS int scanner_submit(struct msg_scan_submit *in, struct msg_scan_submit_r *out, struct span trace,
+                         struct arena *mem, struct fail *f)
+{
+    return read_it(&(struct reading){MSG_ID_scan_submit, in, out, &in->flags, in->size, trace, mem}, f);
 }
