@@ -1,4 +1,5 @@
-/* smtp_data: reads the text behind DATA: takes the dots out and finds the one end there is (RFC 5321 4.5.2, SEC-02). */
+/* smtp_data: reads the text behind DATA: takes the dots out and finds the one end there is (RFC 5321 4.5.2, SEC-02); and
+ * the text of BDAT, which has no dots to take out and ends where its octets end (RFC 3030). */
 #ifndef POSTEL_SMTP_DATA_H
 #define POSTEL_SMTP_DATA_H
 
@@ -16,10 +17,14 @@ enum smtp_data_state {
 
 struct smtp_data {
     enum smtp_data_state state; /* all zero is the start, behind the CRLF of the DATA command */
+    bool chunked;               /* BDAT: a dot is a dot, and END is not reached */
 };
 
 /* Reads some of `in` and gives in *out what of it belongs to the message: borrowed from `in`, or static. Returns how
  * many bytes were used: at least 1 unless `in` is empty or the state is END or BAD. Call until all is used. */
 size_t smtp_data_take(struct smtp_data *d, struct span in, struct span *out);
+/* All chunks are read. What the message still lacks: nothing, or the line end of its last line (a message of lines is
+ * what every other way out expects). A CR that saw no LF makes the state BAD. */
+struct span smtp_data_last(struct smtp_data *d);
 
 #endif

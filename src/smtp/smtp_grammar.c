@@ -3,10 +3,17 @@
 #include "smtp/smtp_grammar.h"
 
 #include "base/num.h"
+#include "base/utf8.h"
 
 #include <arpa/inet.h>
 
 enum { LOCAL_MAX = 64, DOMAIN_MAX = 255, LABEL_MAX = 63, PATH_MAX_OCTETS = 256 };
+
+/* What a domain may hold beside letters, digits and hyphens. */
+enum domain_may {
+    UNDERSCORE = 1, /* too many clients have one in their host name */
+    U_LABELS = 2,   /* RFC 6531 3.3 */
+};
 
 static bool is_alpha(unsigned char c)
 {
@@ -40,22 +47,29 @@ static ptrdiff_t refuse(unsigned char c, ptrdiff_t error)
     return c >= 0x80 ? SMTP_8BIT : error;
 }
 
-/* sub-domain = Let-dig [Ldh-str]. `under`: an underscore passes, as too many clients have one in their host name. */
-static ptrdiff_t take_label(struct span in, bool under)
+/* sub-domain = Let-dig [Ldh-str] / U-label. may: enum domain_may. */
+static ptrdiff_t take_label(struct span in, unsigned may)
 {
     size_t n = 0;
-    while (is_let_dig(at(in, n)) || at(in, n) == '-' || (under && at(in, n) == '_'))
-        n++;
+    bool ascii = true;
+    for (;; n++) {
+        unsigned char c = at(in, n);
+        if (c >= 0x80 && (may & U_LABELS))
+            ascii = false;
+        else if (!is_let_dig(c) && c != '-' && (c != '_' || !(may & UNDERSCORE)))
+            break;
+    }
     if (n == 0 || in.p[0] == '-' || in.p[n - 1] == '-')
         return refuse(at(in, n), SMTP_BAD_ADDRESS);
-    return n <= LABEL_MAX ? (ptrdiff_t)n : SMTP_TOO_LONG;
+    /* RFC 5890 4.2: the limit is one of A-labels; what a U-label comes to is seen when it is folded */
+    return n <= LABEL_MAX || !ascii ? (ptrdiff_t)n : SMTP_TOO_LONG;
 }
 
-static ptrdiff_t take_domain(struct span in, bool under)
+static ptrdiff_t take_domain(struct span in, unsigned may)
 {
     size_t n = 0;
     for (;;) {
-        ptrdiff_t r = take_label(span_from(in, n), under);
+        ptrdiff_t r = take_label(span_from(in, n), may);
         if (r < 0)
             return r;
         n += (size_t)r;
@@ -69,7 +83,7 @@ static ptrdiff_t take_domain(struct span in, bool under)
 
 ptrdiff_t smtp_grammar_domain(struct span in)
 {
-    return take_domain(in, false);
+    return take_domain(in, 0);
 }
 
 static bool literal_ok(struct span text)
@@ -111,11 +125,11 @@ ptrdiff_t smtp_grammar_literal(struct span in)
     return n + 1 <= DOMAIN_MAX ? (ptrdiff_t)n + 1 : SMTP_TOO_LONG;
 }
 
-/* Quoted-string = DQUOTE *(qtextSMTP / quoted-pairSMTP) DQUOTE: printable ASCII and space only */
+/* Quoted-string = DQUOTE *(qtextSMTP / quoted-pairSMTP) DQUOTE: printable ASCII and space; and UTF-8 (RFC 6531 3.3) */
 static ptrdiff_t take_quoted(struct span in)
 {
     size_t n = 1;
-    while (at(in, n) >= 32 && at(in, n) < 127 && at(in, n) != '"') {
+    while (at(in, n) >= 32 && at(in, n) != 127 && at(in, n) != '"') {
         if (at(in, n) == '\\' && (at(in, ++n) < 32 || at(in, n) >= 127))
             return refuse(at(in, n), SMTP_BAD_ADDRESS);
         n++;
@@ -131,7 +145,7 @@ static ptrdiff_t take_local(struct span in)
         return take_quoted(in);
     for (;;) {
         size_t atom = n;
-        while (is_atext(at(in, n)))
+        while (is_atext(at(in, n)) || at(in, n) >= 0x80) /* RFC 6531 3.3 */
             n++;
         if (n == atom)
             return refuse(at(in, n), SMTP_BAD_ADDRESS);
@@ -148,7 +162,7 @@ static ptrdiff_t take_route(struct span in)
     if (at(in, 0) != '@')
         return 0;
     while (at(in, n) == '@') {
-        ptrdiff_t r = take_domain(span_from(in, n + 1), true);
+        ptrdiff_t r = take_domain(span_from(in, n + 1), UNDERSCORE);
         if (r < 0)
             return r;
         n += 1 + (size_t)r;
@@ -174,11 +188,13 @@ static ptrdiff_t take_mailbox(struct span in, struct smtp_path *out)
         return (ptrdiff_t)n;
     }
     struct span domain = span_from(in, n + 1);
-    r = at(domain, 0) == '[' ? smtp_grammar_literal(domain) : take_domain(domain, false);
+    r = at(domain, 0) == '[' ? smtp_grammar_literal(domain) : take_domain(domain, U_LABELS);
     if (r < 0)
         return r;
     out->domain = span_sub(domain, 0, (size_t)r);
-    return (ptrdiff_t)n + 1 + r;
+    struct span all = span_sub(in, 0, n + 1 + (size_t)r);
+    out->utf8 = !utf8_ascii(all);
+    return utf8_valid(all) ? (ptrdiff_t)all.n : SMTP_8BIT;
 }
 
 /* "<" [A-d-l ":"] Mailbox ">". forward: RFC 5321 4.5.3.1.1 holds its local part to 64 octets; a reverse-path may have
@@ -209,77 +225,6 @@ static ptrdiff_t take_path(struct span in, bool forward, struct smtp_path *out)
     return (ptrdiff_t)n + r + 1;
 }
 
-/* ---- parameters: esmtp-keyword ["=" esmtp-value] -------------------------------------------------------------------- */
-
-static int param_size(struct span value, struct smtp_params *p)
-{
-    p->has_size = true;
-    return num_u64(value, INT64_MAX, &p->size); /* RFC 1870 3: 1*20DIGIT; SEC-06 ends them at 2^63-1 */
-}
-
-static int param_body(struct span value, struct smtp_params *p)
-{
-    p->body = span_eq_nocase(value, SPAN("8BITMIME")) ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
-    return p->body == SMTP_BODY_8BITMIME || span_eq_nocase(value, SPAN("7BIT")) ? 0 : -1;
-}
-
-enum { PARAM_MAIL = 1, PARAM_RCPT = 2 };
-
-static const struct param_row {
-    const char *name;
-    unsigned on;
-    int (*read)(struct span value, struct smtp_params *p);
-} param_table[] = {
-    {"SIZE", PARAM_MAIL, param_size},
-    {"BODY", PARAM_MAIL, param_body},
-};
-
-static int one_param(struct span keyword, struct span value, unsigned on, struct smtp_params *p)
-{
-    for (size_t i = 0; i < COUNT_OF(param_table); i++) {
-        const struct param_row *row = &param_table[i];
-        if (!(row->on & on) || !span_eq_nocase(keyword, span_z(row->name)))
-            continue;
-        if (p->seen & (1u << i) || row->read(value, p) < 0)
-            return SMTP_PARAM_BAD;
-        p->seen |= 1u << i;
-        return 0;
-    }
-    return SMTP_PARAM_UNKNOWN;
-}
-
-static int take_params(struct span in, unsigned on, struct smtp_params *p)
-{
-    size_t n = 0;
-    while (n < in.n) {
-        if (at(in, n) != ' ')
-            return SMTP_BAD_SYNTAX;
-        while (at(in, n) == ' ')
-            n++;
-        if (n == in.n)
-            return 0; /* spaces at the end: RFC 5321 4.1.1 asks to tolerate them */
-        size_t key = n;
-        while (is_let_dig(at(in, n)) || (n > key && at(in, n) == '-'))
-            n++;
-        struct span keyword = span_sub(in, key, n - key);
-        struct span value = SPAN_NONE;
-        if (at(in, n) == '=') {
-            size_t v = ++n;
-            while (at(in, n) > 32 && at(in, n) < 127 && at(in, n) != '=')
-                n++;
-            value = span_sub(in, v, n - v);
-            if (value.n == 0)
-                return refuse(at(in, n), SMTP_PARAM_BAD);
-        }
-        if (keyword.n == 0)
-            return refuse(at(in, n), SMTP_BAD_SYNTAX);
-        int r = one_param(keyword, value, on, p);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 /* ---- commands --------------------------------------------------------------------------------------------------------- */
 
 ptrdiff_t smtp_grammar_command(struct span line, struct span *verb, struct span *args)
@@ -298,7 +243,7 @@ ptrdiff_t smtp_grammar_command(struct span line, struct span *verb, struct span 
 
 ptrdiff_t smtp_grammar_helo(struct span args, struct span *name)
 {
-    ptrdiff_t r = at(args, 0) == '[' ? smtp_grammar_literal(args) : take_domain(args, true);
+    ptrdiff_t r = at(args, 0) == '[' ? smtp_grammar_literal(args) : take_domain(args, UNDERSCORE);
     if (r < 0)
         return r;
     if ((size_t)r != args.n)
@@ -307,8 +252,8 @@ ptrdiff_t smtp_grammar_helo(struct span args, struct span *name)
     return r;
 }
 
-static ptrdiff_t path_command(struct span args, struct span word, unsigned on, struct smtp_path *path,
-                              struct smtp_params *params)
+static ptrdiff_t path_command(struct span args, struct span word, enum smtp_command on, unsigned ext,
+                              struct smtp_path *path, struct smtp_params *params)
 {
     *params = (struct smtp_params){0};
     if (!span_starts_nocase(args, word))
@@ -316,21 +261,34 @@ static ptrdiff_t path_command(struct span args, struct span word, unsigned on, s
     size_t n = word.n;
     while (at(args, n) == ' ') /* RFC 5321 3.3 forbids it, old clients send it, nothing is ambiguous about it */
         n++;
-    ptrdiff_t r = take_path(span_from(args, n), on == PARAM_RCPT, path);
+    ptrdiff_t r = take_path(span_from(args, n), on == SMTP_RCPT, path);
     if (r < 0)
         return r;
-    int bad = take_params(span_from(args, n + (size_t)r), on, params);
+    int bad = smtp_param_take(span_from(args, n + (size_t)r), on, ext, params);
+    /* RFC 6531 3.4: the parameter of MAIL allows it, there and in the RCPTs behind */
+    if (bad == 0 && path->utf8 && !(on == SMTP_MAIL ? params->utf8 : (ext & SMTP_EXT_UTF8) != 0))
+        return SMTP_8BIT;
     return bad < 0 ? bad : (ptrdiff_t)args.n;
 }
 
-ptrdiff_t smtp_grammar_mail(struct span args, struct smtp_path *path, struct smtp_params *params)
+ptrdiff_t smtp_grammar_mail(struct span args, unsigned ext, struct smtp_path *path, struct smtp_params *params)
 {
-    return path_command(args, SPAN("FROM:"), PARAM_MAIL, path, params);
+    return path_command(args, SPAN("FROM:"), SMTP_MAIL, ext, path, params);
 }
 
-ptrdiff_t smtp_grammar_rcpt(struct span args, struct smtp_path *path, struct smtp_params *params)
+ptrdiff_t smtp_grammar_rcpt(struct span args, unsigned ext, struct smtp_path *path, struct smtp_params *params)
 {
-    return path_command(args, SPAN("TO:"), PARAM_RCPT, path, params);
+    return path_command(args, SPAN("TO:"), SMTP_RCPT, ext, path, params);
+}
+
+ptrdiff_t smtp_grammar_bdat(struct span args, uint64_t *size, bool *last)
+{
+    struct span rest = args, number = span_split(&rest, ' ');
+    if (num_u64(number, INT64_MAX, size) < 0)
+        return SMTP_BAD_SYNTAX;
+    rest = rest.p != NULL ? span_trim(rest) : rest;
+    *last = rest.n > 0;
+    return rest.n == 0 || span_eq_nocase(rest, SPAN("LAST")) ? (ptrdiff_t)args.n : SMTP_BAD_SYNTAX;
 }
 
 void smtp_grammar_address(struct str *out, const struct smtp_path *path)

@@ -2,7 +2,7 @@
 #ifndef POSTEL_SMTP_GRAMMAR_H
 #define POSTEL_SMTP_GRAMMAR_H
 
-#include "base/str.h"
+#include "smtp/smtp_param.h"
 
 /* Every function here returns the bytes it used (1 and more), or one of these. */
 enum smtp_error {
@@ -19,15 +19,7 @@ struct smtp_path {
     struct span local;  /* as written, with its quotes; empty for <> */
     struct span domain; /* a literal with its brackets; empty for <> and <postmaster> */
     bool null;          /* <> */
-};
-
-enum smtp_body_type { SMTP_BODY_7BIT, SMTP_BODY_8BITMIME };
-
-struct smtp_params {
-    bool has_size;
-    uint64_t size;              /* RFC 1870 3: what the client thinks the message has */
-    enum smtp_body_type body;   /* RFC 6152 2 */
-    unsigned seen;              /* bits of the rows met */
+    bool utf8;          /* not only ASCII: good UTF-8, and SMTPUTF8 was asked for */
 };
 
 /* Splits "VERB rest" at the first space; args is trimmed of spaces at both ends. line: without CRLF. -1 when the line
@@ -35,9 +27,10 @@ struct smtp_params {
 ptrdiff_t smtp_grammar_command(struct span line, struct span *verb, struct span *args);
 /* The argument of HELO (ehlo false: a domain; a literal is taken too, many send one) or EHLO. */
 ptrdiff_t smtp_grammar_helo(struct span args, struct span *name);
-/* "FROM:<reverse-path> [params]" and "TO:<forward-path> [params]": the whole of args. */
-ptrdiff_t smtp_grammar_mail(struct span args, struct smtp_path *path, struct smtp_params *params);
-ptrdiff_t smtp_grammar_rcpt(struct span args, struct smtp_path *path, struct smtp_params *params);
+/* "FROM:<reverse-path> [params]" and "TO:<forward-path> [params]": the whole of args. ext: enum smtp_ext in force. */
+ptrdiff_t smtp_grammar_mail(struct span args, unsigned ext, struct smtp_path *path, struct smtp_params *params);
+ptrdiff_t smtp_grammar_rcpt(struct span args, unsigned ext, struct smtp_path *path, struct smtp_params *params);
+ptrdiff_t smtp_grammar_bdat(struct span args, uint64_t *size, bool *last); /* "1000", "0 LAST": RFC 3030 2 */
 
 /* Parts, for others: how much of the start of `in` is one. */
 ptrdiff_t smtp_grammar_domain(struct span in);

@@ -104,7 +104,7 @@ static const struct path_case path_cases[] = {
 static ptrdiff_t run_path(bool rcpt, struct span args, struct smtp_path *path)
 {
     struct smtp_params params;
-    return rcpt ? smtp_grammar_rcpt(args, path, &params) : smtp_grammar_mail(args, path, &params);
+    return rcpt ? smtp_grammar_rcpt(args, SMTP_EXT_CORE, path, &params) : smtp_grammar_mail(args, SMTP_EXT_CORE, path, &params);
 }
 
 /* The line in memory of exactly its size, so that ASan sees every byte read too far. */
@@ -149,11 +149,120 @@ static void test_params(void **state)
 {
     struct smtp_path path;
     struct smtp_params p;
-    assert_true(smtp_grammar_mail(SPAN("FROM:<a@b> SIZE=123 BODY=8BITMIME"), &path, &p) > 0);
+    assert_true(smtp_grammar_mail(SPAN("FROM:<a@b> SIZE=123 BODY=8BITMIME"), SMTP_EXT_CORE, &path, &p) > 0);
     assert_true(p.has_size && p.size == 123 && p.body == SMTP_BODY_8BITMIME);
-    assert_true(smtp_grammar_mail(SPAN("FROM:<a@b>"), &path, &p) > 0);
+    assert_true(smtp_grammar_mail(SPAN("FROM:<a@b>"), SMTP_EXT_CORE, &path, &p) > 0);
     assert_true(!p.has_size && p.body == SMTP_BODY_7BIT && !path.null);
-    assert_true(smtp_grammar_mail(SPAN("FROM:<>"), &path, &p) > 0 && path.null);
+    assert_true(smtp_grammar_mail(SPAN("FROM:<>"), SMTP_EXT_CORE, &path, &p) > 0 && path.null);
+}
+
+#define E20 "aaaaaaaaaaaaaaaaaaaa"
+#define E100 E20 E20 E20 E20 E20
+#define ALL (SMTP_EXT_CORE | SMTP_EXT_UTF8 | SMTP_EXT_DSN | SMTP_EXT_AUTH)
+
+/* Extensions: what their RFCs allow, and that without them nothing of theirs is known. */
+static const struct { bool rcpt; unsigned ext; const char *args; int want; } ext_cases[] = {
+    {false, ALL, "<\xc3\xa9@b> SMTPUTF8", 1},
+    {false, ALL, "<\xc3\xa9@b\xc3\xbc.example> SMTPUTF8", 1},
+    {false, ALL, "<\"\xc3\xa9 x\"@b> SMTPUTF8", 1},
+    {false, ALL, "<\xc3\xa9@b>", SMTP_8BIT},
+    {false, ALL, "<\xc3@b> SMTPUTF8", SMTP_8BIT},
+    {false, ALL, "<a@\xed\xa0\x80> SMTPUTF8", SMTP_8BIT}, /* a surrogate */
+    {false, ALL, "<a@b> SMTPUTF8=x", SMTP_PARAM_BAD},
+    {false, SMTP_EXT_CORE, "<a@b> SMTPUTF8", SMTP_PARAM_UNKNOWN},
+    {true, ALL, "<\xc3\xa9@b>", 1},
+    {true, ALL & ~SMTP_EXT_UTF8, "<\xc3\xa9@b>", SMTP_8BIT},
+    {true, ALL, "<a@b> SMTPUTF8", SMTP_PARAM_UNKNOWN},
+    {false, ALL, "<a@b> RET=FULL ENVID=QQ314159", 1},
+    {false, ALL, "<a@b> RET=hdrs", 1},
+    {false, ALL, "<a@b> RET=BODY", SMTP_PARAM_BAD},
+    {false, ALL, "<a@b> RET=FULL RET=FULL", SMTP_PARAM_BAD},
+    {false, ALL, "<a@b> ENVID=a+2Bb+3Dc+20d", 1},
+    {false, ALL, "<a@b> ENVID=" E100, 1},
+    {false, ALL, "<a@b> ENVID=" E100 "a", SMTP_PARAM_BAD},
+    {false, ALL, "<a@b> ENVID=a+2b", SMTP_PARAM_BAD},  /* small letters */
+    {false, ALL, "<a@b> ENVID=a+2", SMTP_PARAM_BAD},
+    {false, ALL, "<a@b> ENVID=a+0D+0A", SMTP_PARAM_BAD}, /* would be a line of a report */
+    {false, ALL, "<a@b> ENVID=a+7F", SMTP_PARAM_BAD},
+    {false, ALL, "<a@b> ENVID=+C3+A9", SMTP_PARAM_BAD},
+    {false, ALL, "<a@b> ENVID=\xc3\xa9", SMTP_PARAM_BAD},
+    {false, ALL & ~SMTP_EXT_DSN, "<a@b> RET=FULL", SMTP_PARAM_UNKNOWN},
+    {false, ALL, "<a@b> NOTIFY=NEVER", SMTP_PARAM_UNKNOWN},
+    {false, ALL, "<a@b> AUTH=<>", 1},
+    {false, ALL, "<a@b> AUTH=e+3Dmc2@example.com", 1},
+    {false, ALL, "<a@b> AUTH=a+b", SMTP_PARAM_BAD},
+    {false, ALL & ~SMTP_EXT_AUTH, "<a@b> AUTH=<>", SMTP_PARAM_UNKNOWN},
+    {true, ALL, "<a@b> NOTIFY=NEVER", 1},
+    {true, ALL, "<a@b> NOTIFY=success,Failure,DELAY ORCPT=rfc822;a+2Bb@c", 1},
+    {true, ALL, "<a@b> NOTIFY=NEVER,DELAY", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> NOTIFY=SUCCESS,", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> NOTIFY=ALWAYS", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> NOTIFY=DELAY NOTIFY=DELAY", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=rfc822", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=;a@b", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=rfc822;", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=rf_c;a@b", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=rfc822;a+0Ab", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=rfc822;" E100 E100 E100 E100 E100, SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=utf-8;\xc3\xa9@b", 1},
+    {true, ALL, "<a@b> ORCPT=utf-8;\\x{e9}\\x{1F600}@b", 1},
+    {true, ALL, "<a@b> ORCPT=utf-8;\\x{0A}@b", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=utf-8;\\x{e9@b", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=utf-8;\\x{110000}@b", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=utf-8;\\x{d800}@b", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=utf-8;\xc3@b", SMTP_PARAM_BAD},
+    {true, ALL, "<a@b> ORCPT=rfc822;\xc3\xa9@b", SMTP_PARAM_BAD},
+    {true, ALL & ~SMTP_EXT_UTF8, "<a@b> ORCPT=utf-8;\xc3\xa9@b", SMTP_PARAM_BAD},
+};
+
+static void test_extensions(void **state)
+{
+    for (size_t i = 0; i < COUNT_OF(ext_cases); i++) {
+        struct smtp_path path;
+        struct smtp_params p;
+        char line[800];
+        bool rcpt = ext_cases[i].rcpt;
+        snprintf(line, sizeof line, "%s%s", rcpt ? "TO:" : "FROM:", ext_cases[i].args);
+        ptrdiff_t r = rcpt ? smtp_grammar_rcpt(span_z(line), ext_cases[i].ext, &path, &p)
+                           : smtp_grammar_mail(span_z(line), ext_cases[i].ext, &path, &p);
+        if ((r > 0) != (ext_cases[i].want == 1) || (r < 0 && r != ext_cases[i].want))
+            fail_msg("%s: %td", line, r);
+    }
+}
+
+static void test_decoded(void **state)
+{
+    static const struct { const char *coded, *text; } cases[] = {
+        {"rfc822;a+2Bb+20c@d", "rfc822;a+b c@d"},
+        {"utf-8;\\x{e9}\\x{2b}@b", "utf-8;\xc3\xa9+@b"},
+        {"x400;+2B+3D", "x400;+="},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct arena mem;
+        struct str out;
+        arena_init(&mem);
+        str_init(&out, &mem);
+        smtp_param_orcpt(&out, span_z(cases[i].coded));
+        assert_string_equal(str_z(&out), cases[i].text);
+        arena_done(&mem);
+    }
+}
+
+static void test_bdat(void **state)
+{
+    static const struct { const char *args; bool good; uint64_t size; bool last; } cases[] = {
+        {"0", true, 0, false}, {"0 LAST", true, 0, true}, {"86 last", true, 86, true}, {"86  LAST ", true, 86, true},
+        {"9223372036854775807", true, INT64_MAX, false}, {"9223372036854775808", false, 0, false}, {"", false, 0, false},
+        {"LAST", false, 0, false}, {"-1", false, 0, false}, {"+1", false, 0, false}, {"1LAST", false, 0, false},
+        {"1 FIRST", false, 0, false}, {"1 LAST x", false, 0, false}, {"1\tLAST", false, 0, false}, {"0x10", false, 0, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t size = 0;
+        bool last = false;
+        bool good = smtp_grammar_bdat(span_z(cases[i].args), &size, &last) >= 0;
+        if (good != cases[i].good || (good && (size != cases[i].size || last != cases[i].last)))
+            fail_msg("BDAT %s", cases[i].args);
+    }
 }
 
 static void test_command(void **state)
@@ -205,6 +314,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_params),
+        cmocka_unit_test(test_extensions),
+        cmocka_unit_test(test_decoded),
+        cmocka_unit_test(test_bdat),
         cmocka_unit_test(test_command),
         cmocka_unit_test(test_helo),
     };

@@ -6,12 +6,12 @@
 #include "base/map.h"
 #include "run/shared.h"
 
-enum { ENTRIES_MAX = 4096, TARGETS_MAX = 8 }; /* an alias to many is asked for each time */
+enum { ENTRIES_MAX = 4096, TARGETS_MAX = 8 }; /* an alias to many, or to elsewhere, is asked for each time */
 
 struct entry { /* one block of memory: the targets' texts stand behind v */
     int64_t at_ms;
     uint64_t generation;
-    uint32_t status, n;
+    uint32_t status, flags, n;
     struct msg_rcpt_target v[];
 };
 
@@ -48,7 +48,7 @@ static struct span put(char **to, struct span s)
 static void remember(struct span address, const struct msg_rcpt_check_r *r)
 {
     size_t bytes = 0;
-    if (LIMIT(RCPT_CACHE_MS) == 0 || r->targets.n > TARGETS_MAX)
+    if (LIMIT(RCPT_CACHE_MS) == 0 || r->targets.n > TARGETS_MAX || r->forwards.n > 0)
         return;
     if (map_count(&answers) >= ENTRIES_MAX)
         smtp_in_rcpt_forget();
@@ -59,6 +59,7 @@ static void remember(struct span address, const struct msg_rcpt_check_r *r)
     e->at_ms = clock_mono_ms();
     e->generation = r->generation;
     e->status = r->status;
+    e->flags = r->flags;
     e->n = r->targets.n;
     for (uint32_t i = 0; i < e->n; i++) {
         const struct msg_rcpt_target *t = &r->targets.v[i];
@@ -71,7 +72,7 @@ static void remember(struct span address, const struct msg_rcpt_check_r *r)
 
 static void recall(const struct entry *e, struct msg_rcpt_check_r *out, struct arena *mem)
 {
-    *out = (struct msg_rcpt_check_r){.status = e->status, .generation = e->generation};
+    *out = (struct msg_rcpt_check_r){.status = e->status, .generation = e->generation, .flags = e->flags};
     out->targets.n = e->n;
     out->targets.v = arena_alloc(mem, e->n * sizeof e->v[0]);
     for (uint32_t i = 0; i < e->n; i++) {

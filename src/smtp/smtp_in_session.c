@@ -1,5 +1,5 @@
-/* The SMTP dialogue of a receiving server: greet, read a command, find its row, run it. The table at the end says which
- * command is known, in which states it may come and what it is called in HELP; nothing else decides about 503. */
+/* The dialogue of SMTP, submission and LMTP: greet, read a command, find its row, run it. The table at the end says which
+ * service knows a command, in which states it may come and what it is called in HELP; nothing else decides about 503. */
 #include "smtp/smtp_in_session.h"
 
 #include <stdarg.h>
@@ -7,21 +7,34 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "run/config.h"
+#include "run/rate.h"
+#include "smtp/smtp_in_xclient.h"
 
 enum row_flag {
     ROW_PROGRESS = 1, /* leads to mail: does not count as idle */
     ROW_NO_ARGS = 2,  /* RFC 5321 4.1.1: anything behind it is 501 */
     ROW_NO_TLS = 4,   /* not inside TLS */
+    ROW_LOGIN = 8,    /* on the submission services after a login only (RFC 4954 6: 530) */
+    ROW_OCTETS = 16,  /* RFC 3030: octets follow the line, which are no commands whatever the answer is */
+};
+
+enum row_on { /* which service has it */
+    ON_MX = 1u << SERVICE_smtp,
+    ON_LMTP = 1u << SERVICE_lmtp,
+    ON_SUBMIT = 1u << SERVICE_submission | 1u << SERVICE_submissions,
+    ON_SMTP = ON_MX | ON_SUBMIT,
+    ON_ALL = ON_SMTP | ON_LMTP,
 };
 
 struct row {
     const char *name;
-    unsigned states, flags;
+    unsigned on, states, flags;
     smtp_in_command *run;
+    bool (*there)(const struct smtp_in *s); /* NULL: always; else it is unknown without */
 };
 
 static const struct row *row_at(size_t i); /* NULL behind the last */
-static const struct row *find_row(struct span verb);
+static const struct row *find_row(const struct smtp_in *s, struct span verb);
 
 /* ---- replies ------------------------------------------------------------------------------------------------------- */
 
@@ -65,12 +78,38 @@ WAITS int smtp_in_session_bye(struct smtp_in *s, const char *enhanced, const cha
 
 void smtp_in_session_reset(struct smtp_in *s)
 {
-    arena_done(&s->tx.mem);
-    VEC_FREE(&s->tx.targets);
-    s->tx = (struct smtp_in_tx){0};
-    arena_init(&s->tx.mem);
+    struct smtp_in_tx *tx = &s->tx;
+    if (tx->text.open)
+        body_drop(&tx->text.body);
+    VEC_FREE(&tx->targets);
+    VEC_FREE(&tx->remotes);
+    VEC_FREE(&tx->notes);
+    VEC_FREE(&tx->tos);
+    VEC_FREE(&tx->reach);
+    arena_done(&tx->mem);
+    *tx = (struct smtp_in_tx){0};
+    arena_init(&tx->mem);
     if (s->state != SMTP_IN_NEW)
         s->state = SMTP_IN_GREETED;
+}
+
+static void logout(struct smtp_in *s)
+{
+    struct msg_logout out = {.handle = span_of(s->handle, sizeof s->handle)};
+    if (s->login)
+        ipc_post_to(ROLE_AUTH, MSG_ID_logout, &out);
+    s->login = false;
+    s->user = SPAN_NONE;
+    arena_done(&s->mem);
+}
+
+void smtp_in_session_forget(struct smtp_in *s)
+{
+    logout(s);
+    s->state = SMTP_IN_NEW;
+    s->esmtp = false;
+    s->helo_n = 0;
+    smtp_in_session_reset(s);
 }
 
 void smtp_in_session_progress(struct smtp_in *s)
@@ -79,96 +118,6 @@ void smtp_in_session_progress(struct smtp_in *s)
 }
 
 /* ---- the small commands ---------------------------------------------------------------------------------------------- */
-
-static bool starttls_possible(const struct smtp_in *s)
-{
-    return s->env->tls != NULL && tls_service_ready(s->env->tls) && !conn_tls(s->c);
-}
-
-/* RFC 5321 4.1.1.1; what stands behind 250 in EHLO */
-static const struct {
-    const char *keyword;
-    enum limit_id value; /* LIMIT_COUNT: none */
-    bool (*when)(const struct smtp_in *s);
-} ehlo_table[] = {
-    {"PIPELINING", LIMIT_COUNT, NULL},               /* RFC 2920 */
-    {"SIZE", LIMIT_MESSAGE_BYTES, NULL},             /* RFC 1870 */
-    {"8BITMIME", LIMIT_COUNT, NULL},                 /* RFC 6152 */
-    {"ENHANCEDSTATUSCODES", LIMIT_COUNT, NULL},      /* RFC 2034 */
-    {"STARTTLS", LIMIT_COUNT, starttls_possible},    /* RFC 3207 */
-};
-
-/* Takes the name; false: it was none and has been answered. */
-static WAITS bool hello(struct smtp_in *s, struct span args, int *r)
-{
-    struct span name;
-    if (smtp_grammar_helo(args, &name) < 0 || name.n >= sizeof s->helo) {
-        *r = smtp_in_session_reply(s, 501, "5.5.4", "Say your host name or [address]");
-        return false;
-    }
-    memcpy(s->helo, name.p, name.n);
-    s->helo_n = name.n;
-    s->state = SMTP_IN_GREETED;
-    smtp_in_session_reset(s); /* RFC 5321 4.1.4: as if RSET had come */
-    s->code = 250;
-    return true;
-}
-
-static WAITS int cmd_helo(struct smtp_in *s, struct span args)
-{
-    int r;
-    if (!hello(s, args, &r))
-        return r;
-    s->esmtp = false;
-    return conn_printf(s->c, "250 %.*s\r\n", SPAN_ARGS(config_text(CONFIG_server_hostname)));
-}
-
-static WAITS int cmd_ehlo(struct smtp_in *s, struct span args)
-{
-    int r;
-    if (!hello(s, args, &r))
-        return r;
-    s->esmtp = true;
-    struct str out;
-    str_init(&out, &s->cmd);
-    struct span host = config_text(CONFIG_server_hostname);
-    str_addf(&out, "250-%.*s greets %.*s\r\n", SPAN_ARGS(host), SPAN_ARGS(args));
-    size_t last = out.n;
-    for (size_t i = 0; i < COUNT_OF(ehlo_table); i++) {
-        if (ehlo_table[i].when != NULL && !ehlo_table[i].when(s))
-            continue;
-        last = out.n;
-        str_addf(&out, "250-%s", ehlo_table[i].keyword);
-        if (ehlo_table[i].value != LIMIT_COUNT)
-            str_addf(&out, " %lld", (long long)limit_value[ehlo_table[i].value]);
-        str_addz(&out, "\r\n");
-    }
-    out.p[last + 3] = ' ';
-    return conn_write(s->c, str_span(&out));
-}
-
-static WAITS int cmd_starttls(struct smtp_in *s, struct span args)
-{
-    if (!starttls_possible(s))
-        return smtp_in_session_reply(s, 454, "4.7.0", "TLS is not available now");
-    int r = smtp_in_session_reply(s, 220, "2.0.0", "Go ahead");
-    if (r == 0)
-        r = conn_flush(s->c);
-    if (r != 0)
-        return r;
-    conn_limit(s->c, LIMIT(TLS_HANDSHAKE_S) * 1000);
-    r = conn_tls_start(s->c, s->env->tls); /* fails when something was sent in clear behind the command (SEC-04) */
-    if (r != 0) {
-        LOG(LOG_INFO, "smtp.tls", L_ID(span_z(s->trace)), L_Z("ip", conn_peer(s->c)->text), L_Z("result", "failed"));
-        return WAIT_CLOSED; /* nothing more is said, least of all in clear */
-    }
-    /* RFC 3207 4.2: all that was said before is forgotten */
-    s->state = SMTP_IN_NEW;
-    s->esmtp = false;
-    s->helo_n = 0;
-    smtp_in_session_reset(s);
-    return 0;
-}
 
 static WAITS int cmd_rset(struct smtp_in *s, struct span args)
 {
@@ -194,12 +143,18 @@ static WAITS int cmd_expn(struct smtp_in *s, struct span args)
     return smtp_in_session_reply(s, 502, "5.5.1", "Lists are not expanded here");
 }
 
+static bool has_row(const struct smtp_in *s, const struct row *row)
+{
+    return (row->on & 1u << s->env->service) && (row->there == NULL || row->there(s));
+}
+
 static WAITS int cmd_help(struct smtp_in *s, struct span args)
 {
     struct str out;
     str_init(&out, &s->cmd);
     for (size_t i = 0; row_at(i) != NULL; i++)
-        str_addf(&out, " %s", row_at(i)->name);
+        if (has_row(s, row_at(i)))
+            str_addf(&out, " %s", row_at(i)->name);
     return smtp_in_session_reply(s, 214, "2.0.0", "Commands:%.*s", SPAN_ARGS(str_span(&out)));
 }
 
@@ -211,21 +166,34 @@ static WAITS int cmd_quit(struct smtp_in *s, struct span args)
 
 /* ---- the dialogue ---------------------------------------------------------------------------------------------------- */
 
+/* Whether the row lets the command run now; else it has been answered. */
+static WAITS bool allowed(struct smtp_in *s, const struct row *row, struct span args, int *r)
+{
+    if (row->flags & ROW_LOGIN && smtp_in_submits(s) && !s->login)
+        *r = smtp_in_session_reply(s, 530, "5.7.0", "Log in first: AUTH%s", conn_tls(s->c) ? "" : " behind STARTTLS");
+    else if (!(row->states & s->state))
+        *r = smtp_in_session_reply(s, 503, "5.5.1", "%s does not belong here%s", row->name,
+                                   s->state == SMTP_IN_NEW ? ": say EHLO first" : "");
+    else if (row->flags & ROW_NO_ARGS && args.n > 0)
+        *r = smtp_in_session_reply(s, 501, "5.5.4", "%s takes no argument", row->name);
+    else if (row->flags & ROW_NO_TLS && conn_tls(s->c))
+        *r = smtp_in_session_reply(s, 503, "5.5.1", "%s is done already", row->name);
+    else
+        return true;
+    return false;
+}
+
 static WAITS int run_command(struct smtp_in *s, struct span line)
 {
     struct span verb, args;
+    int r;
     if (smtp_grammar_command(line, &verb, &args) < 0)
         return smtp_in_session_reply(s, 500, "5.5.2", "That is no command");
-    const struct row *row = find_row(verb);
+    const struct row *row = find_row(s, verb);
     if (row == NULL)
         return smtp_in_session_reply(s, 500, "5.5.2", "Unknown command");
-    if (!(row->states & s->state))
-        return smtp_in_session_reply(s, 503, "5.5.1", "%s does not belong here%s", row->name,
-                                     s->state == SMTP_IN_NEW ? ": say EHLO first" : "");
-    if (row->flags & ROW_NO_ARGS && args.n > 0)
-        return smtp_in_session_reply(s, 501, "5.5.4", "%s takes no argument", row->name);
-    if (row->flags & ROW_NO_TLS && conn_tls(s->c))
-        return smtp_in_session_reply(s, 503, "5.5.1", "%s is done already", row->name);
+    if (!allowed(s, row, args, &r))
+        return r == 0 && row->flags & ROW_OCTETS ? smtp_in_data_swallow(s, args) : r;
     if (!(row->flags & ROW_PROGRESS))
         s->idle++;
     return row->run(s, args);
@@ -251,10 +219,8 @@ static WAITS int account(struct smtp_in *s)
     return r == WAIT_TIMEOUT ? 0 : r;
 }
 
-/* The next line without its CRLF. *line.p NULL: an overlong line was answered. 0 or WAIT_*. */
-static WAITS int read_line(struct smtp_in *s, struct span *line)
+WAITS int smtp_in_session_line(struct smtp_in *s, size_t max, struct span *line)
 {
-    size_t max = MIN_OF((size_t)LIMIT(SMTP_LINE), (size_t)16384);
     conn_limit(s->c, LIMIT(SMTP_COMMAND_S) * 1000);
     s->env->idle = true;
     int r = conn_line(s->c, max, line);
@@ -280,7 +246,7 @@ static WAITS int one_turn(struct smtp_in *s)
     if (s->env->stop)
         return smtp_in_session_bye(s, "4.3.2", "Shutting down");
     s->code = 0;
-    int r = read_line(s, &line);
+    int r = smtp_in_session_line(s, MIN_OF((size_t)LIMIT(SMTP_LINE), (size_t)16384), &line);
     if (r == 0 && line.p != NULL)
         r = run_command(s, line);
     if (r == 0)
@@ -299,38 +265,68 @@ static WAITS void farewell(struct smtp_in *s, int r)
         conn_flush(s->c);
 }
 
+/* RFC 5321 4.3.1: a client waits for the greeting. Robots do not; whoever comes from this machine may be a script. */
+static WAITS bool waited(struct smtp_in *s)
+{
+    bool early;
+    if (s->env->service != SERVICE_smtp || rate_exempt(conn_peer(s->c)) || config_bool(CONFIG_smtp_early_talkers))
+        return true;
+    conn_limit(s->c, (int64_t)config_count(CONFIG_smtp_greet_delay));
+    int r = conn_early(s->c, &early);
+    return r != 0 || !early;
+}
+
+static WAITS int greet(struct smtp_in *s)
+{
+    struct span host = config_text(CONFIG_server_hostname);
+    bool good = waited(s);
+    LOG(LOG_INFO, "smtp.connect", L_ID(span_z(s->trace)), L_Z("ip", conn_peer(s->c)->text),
+        L_Z("service", service_table[s->env->service].name), L_Z("result", good ? "ok" : "early"));
+    conn_limit(s->c, LIMIT(SMTP_COMMAND_S) * 1000);
+    if (good)
+        return conn_printf(s->c, "220 %.*s %s Postel\r\n", SPAN_ARGS(host),
+                           s->env->service == SERVICE_lmtp ? "LMTP" : "ESMTP");
+    s->closing = true;
+    s->env->linger = SESSION_LINGER;
+    return conn_printf(s->c, "554 %.*s You spoke before the greeting\r\n", SPAN_ARGS(host)); /* RFC 5321 3.1 */
+}
+
 WAITS void smtp_in_session_run(struct conn *c, struct session_env *env)
 {
     struct smtp_in s = {.c = c, .env = env, .state = SMTP_IN_NEW};
     struct op_id id = rand_op_id();
     rand_trace_id(&id, s.trace);
+    arena_init(&s.mem);
     arena_init(&s.cmd);
     smtp_in_session_reset(&s);
-    LOG(LOG_INFO, "smtp.connect", L_ID(span_z(s.trace)), L_Z("ip", conn_peer(c)->text));
-    conn_limit(c, LIMIT(SMTP_COMMAND_S) * 1000);
-    int r = conn_printf(c, "220 %.*s ESMTP Postel\r\n", SPAN_ARGS(config_text(CONFIG_server_hostname)));
+    int r = greet(&s);
     while (r == 0 && !s.closing)
         r = one_turn(&s);
     farewell(&s, r);
     arena_done(&s.cmd);
-    smtp_in_session_reset(&s);
+    smtp_in_session_forget(&s);
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------- */
 
 static const struct row rows[] = {
-    {"EHLO", SMTP_IN_ANY, 0, cmd_ehlo},                                                             /* 4.1.1.1 */
-    {"HELO", SMTP_IN_ANY, 0, cmd_helo},                                                             /* 4.1.1.1 */
-    {"MAIL", SMTP_IN_GREETED, ROW_PROGRESS, smtp_in_mail_from},                                     /* 4.1.1.2 */
-    {"RCPT", SMTP_IN_MAIL | SMTP_IN_RCPT, ROW_PROGRESS, smtp_in_mail_to},                           /* 4.1.1.3 */
-    {"DATA", SMTP_IN_RCPT, ROW_PROGRESS | ROW_NO_ARGS, smtp_in_data_run},                           /* 4.1.1.4 */
-    {"RSET", SMTP_IN_ANY, ROW_NO_ARGS, cmd_rset},                                                   /* 4.1.1.5 */
-    {"VRFY", SMTP_IN_ANY, 0, cmd_vrfy},                                                             /* 4.1.1.6 */
-    {"EXPN", SMTP_IN_ANY, 0, cmd_expn},                                                             /* 4.1.1.7 */
-    {"HELP", SMTP_IN_ANY, 0, cmd_help},                                                             /* 4.1.1.8 */
-    {"NOOP", SMTP_IN_ANY, 0, cmd_noop},                                                             /* 4.1.1.9 */
-    {"QUIT", SMTP_IN_ANY, ROW_PROGRESS | ROW_NO_ARGS, cmd_quit},                                    /* 4.1.1.10 */
-    {"STARTTLS", SMTP_IN_ANY, ROW_PROGRESS | ROW_NO_ARGS | ROW_NO_TLS, cmd_starttls},               /* RFC 3207 4 */
+    {"EHLO", ON_SMTP, SMTP_IN_ANY, 0, smtp_in_hello_ehlo, NULL},                                                  /* 4.1.1.1 */
+    {"HELO", ON_SMTP, SMTP_IN_ANY, 0, smtp_in_hello_helo, NULL},                                                  /* 4.1.1.1 */
+    {"LHLO", ON_LMTP, SMTP_IN_ANY, 0, smtp_in_hello_lhlo, NULL},                                                  /* RFC 2033 4.1 */
+    {"MAIL", ON_ALL, SMTP_IN_GREETED, ROW_PROGRESS | ROW_LOGIN, smtp_in_mail_run, NULL},                          /* 4.1.1.2 */
+    {"RCPT", ON_ALL, SMTP_IN_MAIL | SMTP_IN_RCPT, ROW_PROGRESS | ROW_LOGIN, smtp_in_to_run, NULL},                /* 4.1.1.3 */
+    {"DATA", ON_ALL, SMTP_IN_RCPT, ROW_PROGRESS | ROW_NO_ARGS | ROW_LOGIN, smtp_in_data_data, NULL},              /* 4.1.1.4 */
+    {"BDAT", ON_ALL, SMTP_IN_RCPT | SMTP_IN_BDAT, ROW_PROGRESS | ROW_OCTETS | ROW_LOGIN, smtp_in_data_bdat, NULL}, /* RFC 3030 2 */
+    {"RSET", ON_ALL, SMTP_IN_ANY, ROW_NO_ARGS, cmd_rset, NULL},                                                   /* 4.1.1.5 */
+    {"VRFY", ON_ALL, SMTP_IN_ANY, ROW_LOGIN, cmd_vrfy, NULL},                                                     /* 4.1.1.6 */
+    {"EXPN", ON_ALL, SMTP_IN_ANY, ROW_LOGIN, cmd_expn, NULL},                                                     /* 4.1.1.7 */
+    {"HELP", ON_ALL, SMTP_IN_ANY, 0, cmd_help, NULL},                                                             /* 4.1.1.8 */
+    {"NOOP", ON_ALL, SMTP_IN_ANY, 0, cmd_noop, NULL},                                                             /* 4.1.1.9 */
+    {"QUIT", ON_ALL, SMTP_IN_ANY, ROW_PROGRESS | ROW_NO_ARGS, cmd_quit, NULL},                                    /* 4.1.1.10 */
+    {"STARTTLS", ON_ALL & ~(1u << SERVICE_submissions), SMTP_IN_ANY, ROW_PROGRESS | ROW_NO_ARGS | ROW_NO_TLS,
+     smtp_in_hello_starttls, NULL},                                                                               /* RFC 3207 4 */
+    {"AUTH", ON_SUBMIT, SMTP_IN_GREETED, 0, smtp_in_auth_run, NULL},                                              /* RFC 4954 4 */
+    {"XCLIENT", ON_ALL, SMTP_IN_NEW | SMTP_IN_GREETED, 0, smtp_in_xclient_run, smtp_in_xclient_listed},
 };
 
 static const struct row *row_at(size_t i)
@@ -338,10 +334,10 @@ static const struct row *row_at(size_t i)
     return i < COUNT_OF(rows) ? &rows[i] : NULL;
 }
 
-static const struct row *find_row(struct span verb)
+static const struct row *find_row(const struct smtp_in *s, struct span verb)
 {
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (span_eq_nocase(verb, span_z(rows[i].name)))
+        if (span_eq_nocase(verb, span_z(rows[i].name)) && has_row(s, &rows[i]))
             return &rows[i];
     return NULL;
 }

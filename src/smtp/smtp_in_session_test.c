@@ -1,5 +1,6 @@
 /* Whole SMTP sessions against played roles: at once, and a byte at a time. */
 #include "smtp/smtp_in_session.h"
+#include "smtp/smtp_in_domain.h"
 #include "smtp/smtp_in_rcpt.h"
 #include "smtp/smtp_in_testing.h"
 
@@ -16,6 +17,7 @@
 
 #define HELLO "EHLO c.example\r\n"
 #define TO_BOB "MAIL FROM:<a@b.example>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"
+#define ENVELOPE "MAIL FROM:<a@b.example>\r\nRCPT TO:<bob@example.test>\r\n"
 #define QUIT "QUIT\r\n"
 
 static const struct talk {
@@ -40,7 +42,7 @@ static const struct talk {
      "220 250 252 501 502 214 500 501 501"},
     {"STARTTLS without a certificate", HELLO "STARTTLS\r\n", "220 250 454"},
     {"SIZE", HELLO "MAIL FROM:<> SIZE=99999999999\r\nMAIL FROM:<> SIZE=100\r\n", "220 250 552 250"},
-    {"parameters", HELLO "MAIL FROM:<> X=1\r\nMAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<bob@example.test> NOTIFY=NEVER\r\n",
+    {"parameters", HELLO "MAIL FROM:<> X=1\r\nMAIL FROM:<> BODY=8BITMIME\r\nRCPT TO:<bob@example.test> X=Y\r\n",
      "220 250 555 250 555"},
     {"8 bit", HELLO "MAIL FROM:<\xc3\xa9@b>\r\n", "220 250 553"},
     {"bare LF", HELLO TO_BOB "x\ny\r\n.\r\nNOOP\r\n", "220 250 250 250 354 550"},
@@ -50,9 +52,40 @@ static const struct talk {
     {"half a message", HELLO TO_BOB "x\r\n.\r", "220 250 250 250 354"},
     {"store is full", HELLO "MAIL FROM:<SENDER-FULL@b>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n",
      "220 250 250 250 354 452 250"},
+    {"BDAT", HELLO ENVELOPE "BDAT 3\r\nab\rBDAT 5 LAST\r\n\nc\r\n.NOOP\r\n", "220 250 250 250 250 250 250"},
+    {"BDAT of nothing", HELLO ENVELOPE "BDAT 0 LAST\r\n", "220 250 250 250 250"},
+    {"BDAT LAST 0", HELLO ENVELOPE "BDAT 3\r\na\r\nBDAT 0 LAST\r\nNOOP\r\n", "220 250 250 250 250 250 250"},
+    {"BDAT bare LF", HELLO ENVELOPE "BDAT 3 LAST\r\na\nb" ENVELOPE, "220 250 250 250 550"},
+    {"BDAT bare CR at a chunk's end", HELLO ENVELOPE "BDAT 2\r\na\rBDAT 1 LAST\r\nb" ENVELOPE, "220 250 250 250 250 550"},
+    {"BDAT bare CR at the end", HELLO ENVELOPE "BDAT 2 LAST\r\na\r" ENVELOPE, "220 250 250 250 550"},
+    {"BDAT out of place", "BDAT 6\r\nNOOP\r\n" HELLO "BDAT 6 LAST\r\nNOOP\r\nMAIL FROM:<>\r\nBDAT 6\r\nNOOP\r\nRCPT TO:<bob@example.test>\r\n"
+     "BDAT 3 LAST\r\nx\r\n", "220 503 250 503 250 503 250 250"},
+    {"BDAT without a size", HELLO ENVELOPE "BDAT x\r\nNOOP\r\n", "220 250 250 250 501"},
+    {"BDAT without a size, out of place", HELLO "BDAT x\r\nNOOP\r\n", "220 250 503"},
+    {"BDAT too big", HELLO ENVELOPE "BDAT 99999999\r\nNOOP\r\n", "220 250 250 250"},
+    {"DATA behind BDAT", HELLO ENVELOPE "BDAT 3\r\na\r\nDATA\r\nRCPT TO:<bob@example.test>\r\nMAIL FROM:<>\r\nRSET\r\nBDAT 3 LAST\r\nb\r\n",
+     "220 250 250 250 250 503 503 503 250 503"},
+    {"BDAT cut", HELLO ENVELOPE "BDAT 10 LAST\r\nabc", "220 250 250 250"},
+    {"BDAT refused at the end", HELLO "MAIL FROM:<SENDER-FULL@b>\r\nRCPT TO:<bob@example.test>\r\nBDAT 3\r\na\r\nBDAT 3 LAST\r\nb\r\nBDAT 5 LAST\r\nQUIT\nNOOP\r\n",
+     "220 250 250 250 250 452 503 250"},
+    {"SMTPUTF8", HELLO "MAIL FROM:<\xc3\xa9@b\xc3\xbc.example> SMTPUTF8\r\nRCPT TO:<\xc3\xa9@example.test>\r\nRCPT TO:<bob@example.test>\r\n"
+     "RSET\r\nMAIL FROM:<>\r\nRCPT TO:<\xc3\xa9@example.test>\r\n", "220 250 250 550 250 250 250 553"},
+    {"not on this port", HELLO "LHLO x\r\nAUTH PLAIN\r\nXCLIENT ADDR=192.0.2.9\r\nMAIL FROM:<> AUTH=<>\r\n", "220 250 500 500 500 555"},
+    {"no room", HELLO "MAIL FROM:<> SIZE=101\r\nRCPT TO:<small@example.test>\r\nRSET\r\nMAIL FROM:<> SIZE=100\r\nRCPT TO:<small@example.test>\r\n",
+     "220 250 250 452 250 250 250"},
+    {"literals", HELLO "MAIL FROM:<>\r\nRCPT TO:<postmaster@[192.0.2.7]>\r\nRCPT TO:<x@[192.0.2.7]>\r\nRCPT TO:<postmaster@[192.0.2.8]>\r\n",
+     "220 250 250 250 550 550"},
     {"store says no", HELLO "MAIL FROM:<SENDER-NEVER@b>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n",
      "220 250 250 250 354 550 250"},
 };
+
+static size_t count(struct span said, const char *what)
+{
+    size_t n = 0;
+    for (ptrdiff_t at; (at = span_find(said, span_z(what))) >= 0; n++)
+        said = span_from(said, (size_t)at + 1);
+    return n;
+}
 
 static WAITS struct span talk(struct span input, size_t step, struct arena *mem)
 {
@@ -73,10 +106,7 @@ static WAITS void talk_all(void)
             if (!same)
                 fprintf(stderr, "%s, step %zu: %.*s\n%.*s", t->name, step, SPAN_ARGS(codes), SPAN_ARGS(said));
             CHECK(same);
-            unsigned stored = 0; /* as many as got 250 behind 354 */
-            for (const char *at = t->codes; (at = strstr(at, "354 250")) != NULL; at++)
-                stored++;
-            CHECK(smtp_in_seen->ingests - before == stored);
+            CHECK(smtp_in_seen->ingests - before == count(said, "stored as"));
             arena_reset(&mem);
         }
     arena_done(&mem);
@@ -195,14 +225,6 @@ static struct span repeated(const char *what, size_t n, struct arena *mem)
     for (size_t i = 0; i < n; i++)
         str_addz(&s, what);
     return str_span(&s);
-}
-
-static size_t count(struct span said, const char *what)
-{
-    size_t n = 0;
-    for (ptrdiff_t at; (at = span_find(said, span_z(what))) >= 0; n++)
-        said = span_from(said, (size_t)at + 1);
-    return n;
 }
 
 static WAITS void limits(void)
@@ -324,6 +346,131 @@ static WAITS void memory(void)
     munmap(page, sizeof *page);
 }
 
+/* ---- the other services ------------------------------------------------------------------------------------------------- */
+
+static WAITS bool says_on(enum service_id service, struct span input, const char *codes)
+{
+    struct arena mem;
+    arena_init(&mem);
+    bool good = true;
+    for (size_t step = 0; step <= 1; step++) {
+        struct span said = session_testing_talk(smtp_in_session_run, service, true, input, step, &mem);
+        good = good && span_eq(smtp_in_testing_codes(said, &mem), span_z(codes));
+        if (!good)
+            fprintf(stderr, "%.*s", SPAN_ARGS(said));
+    }
+    arena_done(&mem);
+    return good;
+}
+
+#define LHLO "LHLO c.example\r\nMAIL FROM:<a@b.example>\r\n"
+
+/* RFC 2033: an answer for each recipient that was accepted. */
+static WAITS void lmtp(void)
+{
+    const struct smtp_in_seen *s = smtp_in_seen;
+    CHECK(says_on(SERVICE_lmtp, SPAN("EHLO x\r\nHELO x\r\n" LHLO "RCPT TO:<bob@example.test>\r\nRCPT TO:<no@example.test>\r\n"
+                                     "RCPT TO:<carol@example.test>\r\nDATA\r\nx\r\n.\r\nNOOP\r\n"),
+                  "220 500 500 250 250 250 550 250 354 250 250 250"));
+    CHECK(s->targets == 2 && span_find(span_of(s->body, s->body_n), SPAN("with LMTP")) > 0);
+    CHECK(says_on(SERVICE_lmtp, SPAN(LHLO "RCPT TO:<no@example.test>\r\nDATA\r\n"), "220 250 250 550 503"));
+    unsigned before = s->ingests;
+    CHECK(says_on(SERVICE_lmtp, SPAN(LHLO "RCPT TO:<list@example.test>\r\nRCPT TO:<fullbox@example.test>\r\n"
+                                     "RCPT TO:<dave@example.test>\r\nBDAT 3\r\nx\r\nBDAT 3 LAST\r\ny\r\n"),
+                  "220 250 250 250 250 250 250 250 452 250"));
+    CHECK(s->ingests == before + 2); /* dave had his by the list; twice, for the two ways of sending */
+    CHECK(says_on(SERVICE_lmtp, SPAN(LHLO "RCPT TO:<bob@example.test>\r\nRCPT TO:<carol@example.test>\r\n"
+                                     "BDAT 3\r\nx\nyBDAT 3 LAST\r\ny\r\n"), "220 250 250 250 250 550"));
+}
+
+#define LOGIN "EHLO c.example\r\nAUTH PLAIN AGJvYgBzZWNyZXQ=\r\n"
+#define FROM_BOB "MAIL FROM:<bob@example.test>\r\n"
+
+static const struct talk submissions[] = {
+    {"login first", HELLO "MAIL FROM:<bob@example.test>\r\nRCPT TO:<a@other.example>\r\nDATA\r\nBDAT 6\r\nNOOP\r\nVRFY a\r\nNOOP\r\n",
+     "220 250 530 530 530 530 530 250"},
+    {"no hello", "AUTH PLAIN\r\n", "220 503"},
+    {"initial response", LOGIN FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nFrom: bob@example.test\r\n\r\nx\r\n.\r\n",
+     "220 250 235 250 250 354 250"},
+    {"334", HELLO "AUTH PLAIN\r\nAGJvYgBzZWNyZXQ=\r\n", "220 250 334 235"},
+    {"given up", HELLO "AUTH PLAIN\r\n*\r\nNOOP\r\n", "220 250 334 501 250"},
+    {"empty responses", HELLO "AUTH PLAIN =\r\nAUTH PLAIN\r\n\r\nNOOP\r\n", "220 250 501 334 501 250"},
+    {"wrong", HELLO "AUTH PLAIN AGJvYgB3cm9uZw==\r\nAUTH PLAIN !\r\nAUTH PLAIN bW9yZQ==\r\ndGhhdA==\r\nAUTH XYZ\r\nAUTH\r\nAUTH PLAIN AGJvYgBidXN5\r\n",
+     "220 250 535 501 334 535 504 501 454"},
+    {"once", LOGIN "AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n", "220 250 235 503"},
+    {"not inside a transaction", LOGIN FROM_BOB "AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n", "220 250 235 250 503"},
+    {"EHLO keeps the login", LOGIN HELLO FROM_BOB, "220 250 235 250 250"},
+    {"reverse-path", LOGIN "MAIL FROM:<robert@example.test>\r\nRSET\r\nMAIL FROM:<BOB@example.test>\r\nRSET\r\nMAIL FROM:<>\r\nRSET\r\n"
+     "MAIL FROM:<carol@example.test>\r\nMAIL FROM:<x@other.example> AUTH=<>\r\nRCPT TO:<bob@example.test>\r\n",
+     "220 250 235 250 250 250 250 250 250 550 550 503"},
+    {"domains", LOGIN FROM_BOB "RCPT TO:<a@null.example>\r\nRCPT TO:<a@gone.example>\r\nRCPT TO:<a@slow.example>\r\n"
+     "RCPT TO:<a@bare.example>\r\nRCPT TO:<a@[198.51.100.1]>\r\nRCPT TO:<enough@other.example>\r\nRCPT TO:<no@example.test>\r\n",
+     "220 250 235 250 556 550 250 250 250 450 550"},
+    {"From", LOGIN FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nFrom: carol@example.test\r\n.\r\n"
+     FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nx: y\r\n.\r\n"
+     FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nFrom: bob@example.test\r\nFrom: bob@example.test\r\n.\r\n"
+     FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nFrom: robert@example.test\r\n.\r\n",
+     "220 250 235 250 250 354 550 250 250 354 554 250 250 354 554 250 250 354 250"},
+    {"bare LF", LOGIN FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nFrom: bob@example.test\n.\r\nNOOP\r\n",
+     "220 250 235 250 250 354 550"},
+};
+
+static WAITS void submission(void)
+{
+    const struct smtp_in_seen *s = smtp_in_seen;
+    for (size_t i = 0; i < COUNT_OF(submissions); i++) {
+        bool good = says_on(SERVICE_submission, span_z(submissions[i].input), submissions[i].codes);
+        if (!good)
+            fprintf(stderr, "submission: %s\n", submissions[i].name);
+        CHECK(good);
+    }
+    CHECK(says_on(SERVICE_submission, SPAN(LOGIN FROM_BOB "RCPT TO:<A@b\xc3\xbc.Example>\r\nRSET\r\n"), "220 250 235 250 553 250"));
+    CHECK(says_on(SERVICE_submission, SPAN(LOGIN FROM_BOB "RCPT TO:<A@Other.Example>\r\nRCPT TO:<carol@example.test>\r\nRCPT TO:<away@example.test>\r\n"
+                                           "RCPT TO:<A@Other.Example>\r\nDATA\r\nFrom: bob@example.test\r\n.\r\n"),
+                  "220 250 235 250 250 250 250 250 354 250"));
+    CHECK(strcmp(s->remotes, "A@Other.Example other.example 0  \nx@other.example other.example 0  away@example.test\n") == 0);
+    CHECK(s->targets == 1 && s->handle && s->edits && (s->flags & ENVELOPE_VERIFIED));
+    struct span body = span_of(s->body, s->body_n);
+    CHECK(span_find(body, SPAN("127.0.0.1")) < 0 && span_find(body, SPAN("c.example")) < 0);
+    CHECK(span_find(body, SPAN("with ESMTPA ")) > 0);
+    unsigned notes = s->notes_posted;
+    CHECK(says_on(SERVICE_submission, SPAN(LOGIN FROM_BOB "RCPT TO:<a@gmial.com>\r\n"), "220 250 235 250 550"));
+    CHECK(s->notes_posted == notes + 2 && s->logouts > 0);
+    CHECK(strcmp(s->refusal, "550 5.1.2 a@gmial.com There is no domain gmial.com for mail. Did you mean gmail.com?") == 0);
+    CHECK(says_on(SERVICE_submission, SPAN(LOGIN FROM_BOB "RCPT TO:<enough@other.example>\r\n"), "220 250 235 250 450"));
+    CHECK(strcmp(s->refusal, "450 4.7.1 enough@other.example That is as many new recipients as one day allows, "
+                             "try again after 2026-11-25 10:00 UTC") == 0);
+}
+
+/* Without a login only aliases of ours lead elsewhere. */
+static WAITS void forwards(void)
+{
+    const struct smtp_in_seen *s = smtp_in_seen;
+    CHECK(says(SPAN(HELLO "MAIL FROM:<a@b.example>\r\nRCPT TO:<away@example.test>\r\nRCPT TO:<x@other.example>\r\n"
+                    "RCPT TO:<both@example.test>\r\nDATA\r\nx\r\n.\r\n"), "220 250 250 250 550 250 354 250"));
+    CHECK(strcmp(s->remotes, "x@other.example other.example 0  away@example.test\n") == 0 && s->targets == 1);
+    CHECK(!s->handle && !(s->flags & ENVELOPE_VERIFIED));
+}
+
+static void distances(void **state)
+{
+    static const struct { const char *a, *b; unsigned d; } rows[] = {
+        {"", "", 0}, {"a", "", 1}, {"gmail.com", "gmail.com", 0}, {"gmial.com", "gmail.com", 1}, {"gmai.com", "gmail.com", 1},
+        {"gmaill.com", "gmail.com", 1}, {"gmsil.com", "gmail.com", 1}, {"ca", "abc", 3}, {"kitten", "sitting", 3},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_int_equal(smtp_in_domain_distance(span_z(rows[i].a), span_z(rows[i].b)), rows[i].d);
+        assert_int_equal(smtp_in_domain_distance(span_z(rows[i].b), span_z(rows[i].a)), rows[i].d);
+    }
+    assert_true(span_eq(smtp_in_domain_suggest(SPAN("exmaple.test"), SPAN("example.test")), SPAN("example.test")));
+    assert_true(span_eq(smtp_in_domain_suggest(SPAN("hotmial.com"), SPAN("example.test")), SPAN("hotmail.com")));
+    assert_int_equal(smtp_in_domain_suggest(SPAN("something.example"), SPAN("example.test")).n, 0);
+    assert_int_equal(smtp_in_domain_suggest(SPAN("gmail.com"), SPAN("example.test")).n, 0);
+}
+
+static void test_lmtp(void **state) { assert_int_equal(smtp_in_testing_run(lmtp), 0); }
+static void test_submission(void **state) { assert_int_equal(smtp_in_testing_run(submission), 0); }
+static void test_forwards(void **state) { assert_int_equal(smtp_in_testing_run(forwards), 0); }
 static void test_talks(void **state) { assert_int_equal(smtp_in_testing_run(talk_all), 0); }
 static void test_kept(void **state) { assert_int_equal(smtp_in_testing_run(kept), 0); }
 static void test_sizes(void **state) { assert_int_equal(smtp_in_testing_run(sizes), 0); }
@@ -337,10 +484,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_talks),  cmocka_unit_test(test_kept),   cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_poison), cmocka_unit_test(test_limits), cmocka_unit_test(test_model),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_lmtp),   cmocka_unit_test(test_submission),
+        cmocka_unit_test(test_forwards), cmocka_unit_test(distances),
     };
     struct fail f;
-    config_use(config_parse(SPAN("[server]\nhostname = mx.example.test\n"), "test", &f));
+    config_use(config_parse(SPAN("[server]\nhostname = mx.example.test\nno_limits = 192.0.2.0/24\ncleartext_loopback = yes\n"), "test", &f));
     log_setup("test", LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,10 @@ static void on_rcpt_check(struct ipc_req *req)
         {.account = 1, .address = {"bob@example.test", 16}, .lang = {"en", 2}},
         {.account = 2, .address = {"carol@example.test", 18}, .lang = {"de", 2}},
         {.account = 3, .address = {"dave@example.test", 17}, .lang = {"en", 2}},
+        {.account = 4, .address = {"fullbox@example.test", 20}, .lang = {"en", 2}},
+        {.account = 5, .address = {"small@example.test", 18}, .lang = {"en", 2}},
     };
+    static struct msg_rcpt_forward forward = {{"x@other.example", 15}, {"other.example", 13}, {"away@example.test", 17}};
     struct msg_rcpt_check_r out = {.status = RCPT_NOT_OURS, .generation = 7};
     smtp_in_seen->rcpt_checks++;
     if (span_ends_nocase(in->address, SPAN("@example.test")))
@@ -34,10 +37,75 @@ static void on_rcpt_check(struct ipc_req *req)
             out.targets.v = &all[i];
             out.targets.n = list ? 3 : 1;
         }
+    if (span_eq_nocase(in->address, SPAN("away@example.test")) || span_eq_nocase(in->address, SPAN("both@example.test"))) {
+        out.status = RCPT_OK;
+        out.forwards.v = &forward;
+        out.forwards.n = 1;
+        out.targets.v = all;
+        out.targets.n = in->address.p[0] == 'b';
+        out.flags = in->address.p[0] == 'b' ? RCPT_EXPANDED : 0;
+    }
+    if (list)
+        out.flags = RCPT_EXPANDED;
     if (span_eq_nocase(in->address, SPAN("postmaster"))) {
         out.status = RCPT_OK;
         out.targets.v = all;
         out.targets.n = 1;
+    }
+    ipc_reply(req, &out);
+}
+
+static void on_sasl(struct ipc_req *req)
+{
+    const struct msg_sasl *in = req->in;
+    struct msg_sasl_r out = {.state = SASL_BAD};
+    if (span_eq(in->response, SPAN("\0bob\0secret"))) {
+        out.state = SASL_OK;
+        out.handle = SPAN("0123456789abcdef");
+        out.account = 1;
+        out.address = SPAN("bob@example.test");
+    } else if (span_eq(in->response, SPAN("\0bob\0busy"))) {
+        out.state = SASL_BUSY;
+    } else if (span_eq(in->response, SPAN("more"))) {
+        out.state = SASL_MORE;
+        out.dialog = 7;
+        out.challenge = SPAN("and?");
+    } else if (in->dialog == 7 && span_eq(in->response, SPAN("that"))) {
+        out.state = SASL_BAD;
+    } else if (span_find_char(in->response, 0) < 0) {
+        out.state = SASL_SYNTAX;
+    }
+    ipc_reply(req, &out);
+}
+
+static void on_identity(struct ipc_req *req)
+{
+    const struct msg_identity *in = req->in;
+    bool own = span_eq(in->handle, SPAN("0123456789abcdef")) &&
+               (span_eq_nocase(in->address, SPAN("robert@example.test")) || span_eq(in->address, SPAN("bob@example.test")));
+    ipc_reply(req, &(struct msg_identity_r){.own = own});
+}
+
+static void on_logout(const struct ipc_peer *peer, const void *in)
+{
+    smtp_in_seen->logouts++;
+}
+
+/* ---- relay ------------------------------------------------------------------------------------------------------------- */
+
+static void on_dns(struct ipc_req *req)
+{
+    const struct msg_dns *in = req->in;
+    static struct msg_dns_record null = {{"\0\0\0", 3}}, mx = {{"\0\12\2mx\0", 6}};
+    struct msg_dns_r out = {.status = DNS_NXDOMAIN};
+    if (span_eq(in->name, SPAN("slow.example")))
+        out.status = DNS_SERVFAIL;
+    if (span_eq(in->name, SPAN("bare.example"))) /* an address only */
+        out.status = in->type == 28 ? DNS_OK : DNS_NODATA;
+    if (span_eq(in->name, SPAN("other.example")) || span_eq(in->name, SPAN("null.example"))) {
+        out.status = DNS_OK;
+        out.records.v = in->name.p[0] == 'n' ? &null : &mx;
+        out.records.n = 1;
     }
     ipc_reply(req, &out);
 }
@@ -72,6 +140,27 @@ static void on_summarize(struct ipc_req *req)
         at = at == 0 ? 1 : at;
     }
     out.headers = SPAN("headers");
+    ipc_reply(req, &out);
+}
+
+static void on_submit(struct ipc_req *req)
+{
+    const struct msg_scan_submit *in = req->in;
+    struct span message = bytes_of(in->body, in->file, in->size, req->mem);
+    struct msg_scan_submit_r out = {.headers = SPAN("headers"), .edits = SPAN("edits")};
+    struct str authors;
+    smtp_in_seen->submits++;
+    str_init(&authors, req->mem);
+    while (message.n > 0) {
+        struct span line = span_trim(span_split(&message, '\n'));
+        if (!span_starts(line, SPAN("From: ")))
+            continue;
+        out.faults |= authors.n > 0 ? SUBMIT_MANY_FROM : 0;
+        str_add(&authors, span_from(line, 6));
+        str_addc(&authors, '\n');
+    }
+    out.authors = str_span(&authors);
+    out.faults |= authors.n == 0 ? SUBMIT_NO_FROM : 0;
     ipc_reply(req, &out);
 }
 
@@ -117,6 +206,22 @@ static void note(const struct msg_ingest *in, struct span message)
     s->targets = in->targets.n;
     for (uint32_t i = 0; i < in->targets.n && i < COUNT_OF(s->accounts); i++)
         s->accounts[i] = in->targets.v[i].account;
+    s->remotes[0] = s->notes[0] = 0;
+    for (uint32_t i = 0, n = 0; i < in->remotes.n && n < sizeof s->remotes; i++) {
+        const struct msg_ingest_remote *r = &in->remotes.v[i];
+        n += (uint32_t)snprintf(s->remotes + n, sizeof s->remotes - n, "%.*s %.*s %u %.*s %.*s\n", SPAN_ARGS(r->address),
+                                SPAN_ARGS(r->domain), r->notify, SPAN_ARGS(r->orcpt), SPAN_ARGS(r->via));
+    }
+    for (uint32_t i = 0, n = 0; i < in->notes.n && n < sizeof s->notes; i++) {
+        const struct msg_ingest_note *r = &in->notes.v[i];
+        n += (uint32_t)snprintf(s->notes + n, sizeof s->notes - n, "%.*s %u %.*s\n", SPAN_ARGS(r->address), r->action,
+                                SPAN_ARGS(r->orcpt));
+    }
+    snprintf(s->envid, sizeof s->envid, "%.*s", SPAN_ARGS(in->envid));
+    s->ret = in->ret;
+    s->flags = in->envelope_flags;
+    s->handle = in->handle.n == 16;
+    s->edits = in->edits.n > 0;
     s->size = in->size;
     s->spool = in->spool;
     s->file = in->file >= 0;
@@ -126,6 +231,35 @@ static void note(const struct msg_ingest *in, struct span message)
     size_t n = MIN_OF(message.n, sizeof s->tail - 1);
     memcpy(s->tail, message.p + message.n - n, n);
     s->hash = span_hash(message);
+}
+
+static void on_room(struct ipc_req *req)
+{
+    const struct msg_room *in = req->in;
+    ipc_reply(req, &(struct msg_room_r){.bytes = in->account == 5 ? 100 : INT64_MAX});
+}
+
+static void on_send_check(struct ipc_req *req)
+{
+    const struct msg_send_check *in = req->in;
+    bool enough = span_starts(in->address, SPAN("enough@"));
+    ipc_reply(req, &(struct msg_send_check_r){.refused = enough ? SEND_NEW_RCPTS : SEND_OK, .again_ms = 1795600800000});
+}
+
+static void on_event_note(const struct ipc_peer *peer, const void *msg)
+{
+    const struct msg_event_note *in = msg;
+    smtp_in_seen->notes_posted++;
+    snprintf(smtp_in_seen->refusal, sizeof smtp_in_seen->refusal, "%u %.*s %.*s %.*s", in->code, SPAN_ARGS(in->status),
+             SPAN_ARGS(in->address), SPAN_ARGS(in->text));
+}
+
+static bool has_account(const struct msg_ingest *in, uint64_t account)
+{
+    for (uint32_t i = 0; i < in->targets.n; i++)
+        if (in->targets.v[i].account == account)
+            return true;
+    return false;
 }
 
 static void on_ingest(struct ipc_req *req)
@@ -138,6 +272,8 @@ static void on_ingest(struct ipc_req *req)
         fail_perm(&f, "5.5.4", "that was no message");
     else if (span_starts(in->sender, SPAN("SENDER-FULL")))
         fail_temp(&f, "4.2.2", "mailbox full");
+    else if (has_account(in, 4))
+        fail_temp(&f, "4.2.2", "a mailbox is full");
     else if (span_starts(in->sender, SPAN("SENDER-NEVER")))
         fail_perm(&f, "5.2.1", "mailbox gone");
     else {
@@ -150,10 +286,22 @@ static void on_ingest(struct ipc_req *req)
 
 /* ---- processes --------------------------------------------------------------------------------------------------------- */
 
-static const struct ipc_handler auth_rows[] = {{.id = MSG_ID_rcpt_check, .call = on_rcpt_check}};
-static const struct ipc_handler scan_rows[] = {{.id = MSG_ID_summarize, .call = on_summarize}};
+static const struct ipc_handler auth_rows[] = {
+    {.id = MSG_ID_rcpt_check, .call = on_rcpt_check},
+    {.id = MSG_ID_sasl, .call = on_sasl},
+    {.id = MSG_ID_identity, .call = on_identity},
+    {.id = MSG_ID_logout, .post = on_logout},
+};
+static const struct ipc_handler scan_rows[] = {
+    {.id = MSG_ID_summarize, .call = on_summarize},
+    {.id = MSG_ID_scan_submit, .call = on_submit},
+};
+static const struct ipc_handler relay_rows[] = {{.id = MSG_ID_dns, .call = on_dns}};
 static const struct ipc_handler store_rows[] = {
     {.id = MSG_ID_ingest, .call = on_ingest},
+    {.id = MSG_ID_room, .call = on_room},
+    {.id = MSG_ID_send_check, .call = on_send_check},
+    {.id = MSG_ID_event_note, .post = on_event_note},
     {.id = MSG_ID_spool_write, .call = on_spool_write},
     {.id = MSG_ID_spool_lend, .call = on_spool_lend},
     {.id = MSG_ID_spool_drop, .post = on_spool_drop},
@@ -178,14 +326,18 @@ static void on_close(struct ipc_peer peer, bool calls)
 }
 
 static void (*test_fn)(void);
-static int auth_fd, store_fd;
+static int auth_fd, store_fd, relay_fd;
 
 static WAITS void with_channels(void)
 {
-    ipc_self(ROLE_FRONT_MX);
-    ipc_on_close(on_close);
+    ipc_self(ROLE_FRONT_USER); /* which may call all that front-mx may */
+    static bool told;
+    if (!told)
+        ipc_on_close(on_close);
+    told = true;
     ipc_attach(auth_fd, (struct ipc_peer){ROLE_AUTH, 0, 1}, true, false);
     ipc_attach(store_fd, (struct ipc_peer){ROLE_STORE, 0, 2}, true, false);
+    ipc_attach(relay_fd, (struct ipc_peer){ROLE_RELAY, 0, 3}, true, false);
     attach_scan();
     test_fn();
     ending = true;
@@ -194,14 +346,16 @@ static WAITS void with_channels(void)
 int smtp_in_testing_run(void (*fn)(void))
 {
     smtp_in_seen = mmap(NULL, sizeof *smtp_in_seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    struct ipc_server auth = ipc_testing_server(ROLE_AUTH, ROLE_FRONT_MX, auth_rows, COUNT_OF(auth_rows));
-    struct ipc_server store = ipc_testing_server(ROLE_STORE, ROLE_FRONT_MX, store_rows, COUNT_OF(store_rows));
+    struct ipc_server auth = ipc_testing_server(ROLE_AUTH, ROLE_FRONT_USER, auth_rows, COUNT_OF(auth_rows));
+    struct ipc_server store = ipc_testing_server(ROLE_STORE, ROLE_FRONT_USER, store_rows, COUNT_OF(store_rows));
+    struct ipc_server relay = ipc_testing_server(ROLE_RELAY, ROLE_FRONT_USER, relay_rows, COUNT_OF(relay_rows));
     next_scan = 0;
     ending = false;
     for (size_t i = 0; i < SCANS; i++)
-        scans[i] = ipc_testing_server(ROLE_SCAN, ROLE_FRONT_MX, scan_rows, COUNT_OF(scan_rows));
+        scans[i] = ipc_testing_server(ROLE_SCAN, ROLE_FRONT_USER, scan_rows, COUNT_OF(scan_rows));
     auth_fd = auth.fd;
     store_fd = store.fd;
+    relay_fd = relay.fd;
     test_fn = fn;
     int failed = ipc_testing_run(with_channels);
     for (unsigned i = 0; i < SCANS; i++) {
@@ -210,10 +364,11 @@ int smtp_in_testing_run(void (*fn)(void))
         kill(scans[i].pid, SIGKILL);
         waitpid(scans[i].pid, NULL, 0);
     }
-    kill(auth.pid, SIGKILL);
-    kill(store.pid, SIGKILL);
-    waitpid(auth.pid, NULL, 0);
-    waitpid(store.pid, NULL, 0);
+    const struct ipc_server *const others[] = {&auth, &store, &relay};
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        kill(others[i]->pid, SIGKILL);
+        waitpid(others[i]->pid, NULL, 0);
+    }
     munmap(smtp_in_seen, sizeof *smtp_in_seen);
     return failed;
 }

@@ -7,7 +7,13 @@
 
 /* What the played store was last asked to keep; in memory that all processes share. */
 struct smtp_in_seen {
-    unsigned ingests, drops, scans, scans_alone, rcpt_checks;
+    unsigned ingests, drops, scans, scans_alone, rcpt_checks, submits, notes_posted, logouts;
+    char remotes[400];    /* "address domain notify orcpt via", LF behind each */
+    char notes[400];      /* "address action orcpt", LF behind each */
+    char refusal[300];    /* the last event_note: "code status address text" */
+    char envid[128];
+    uint32_t ret, flags;  /* of the envelope */
+    bool handle, edits;
     char sender[300];
     unsigned targets;
     uint64_t accounts[16];
@@ -20,9 +26,12 @@ struct smtp_in_seen {
 };
 extern struct smtp_in_seen *smtp_in_seen;
 
-/* Starts auth, scan and store, before any loop; then runs fn in a coroutine with channels to them. auth knows
+/* Starts auth, scan, store and relay, before any loop; then runs fn in a coroutine with channels to them. auth knows
  * bob, carol@example.test and list@example.test (both and dave); "disabled", "loop". scan dies of "CRASH-ALWAYS", and of
- * "CRASH-ONCE" unless alone. store refuses "SENDER-FULL" in the reverse-path. Returns how many checks failed. */
+ * "CRASH-ONCE" unless alone. store refuses "SENDER-FULL" in the reverse-path, and what has "fullbox@example.test" among its
+ * targets; the room of "small@example.test" is 100 octets. Logins: PLAIN of bob with the password "secret", LOGIN-like "TWO"
+ * steps. bob owns robert@example.test too. scan says an author for each line "From: address". relay knows other.example,
+ * null.example (null MX), gone.example (not there), slow.example (SERVFAIL); store lets nobody send to enough@. Returns how many checks failed. */
 int smtp_in_testing_run(void (*fn)(void));
 
 /* The codes of the replies in it: "220 250 354". */
