@@ -42,7 +42,6 @@ static int wrong(struct control *c, const char *name, int err) { return fail_err
  * record has ids of its own. Full segments and big bodies never change. */
 static WAITS int same_start(struct control *c, int fd, struct span from, uint64_t size, bool *same)
 {
-    char buf[WINDOW];
     uint64_t at = size > WINDOW ? size - WINDOW : 0;
     struct span theirs;
     *same = true;
@@ -51,7 +50,9 @@ static WAITS int same_start(struct control *c, int fd, struct span from, uint64_
     if (window(c, from, at, &theirs) < 0)
         return -1;
     size_t n = (size_t)(size - at);
+    char *buf = base_alloc(WINDOW); /* not on the stack: a coroutine's has no more than that */
     *same = theirs.n >= n && pread(fd, buf, n, (off_t)at) == (ssize_t)n && memcmp(buf, theirs.p, n) == 0;
+    free(buf);
     return 0;
 }
 

@@ -1,5 +1,6 @@
 """The store looked after from the command line: verify while serving and not, backup under load and restore (T20)."""
 import hashlib
+import imaplib
 import os
 import poplib
 import pwd
@@ -60,12 +61,41 @@ def subjects(data):
 
 
 def rows(data):
-    """What the index says of every message and mailbox, flags and UIDs included."""
+    """What the index says: of every message and mailbox, flags, keywords and UIDs included, of uploads and values."""
     db = sqlite3.connect(os.path.join(data, "store", "index.db"))
     found = {table: db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-             for table in ("account", "mailbox", "member", "email", "gone")}
+             for table in ("account", "mailbox", "member", "email", "gone", "thread_email", "upload", "kv")}
     db.close()
     return found
+
+
+def sort_mail(server):
+    """A tree of mailboxes, flags, keywords, copies, moves and removals, as a client makes them."""
+    imap = imaplib.IMAP4("127.0.0.1", server.port["imap"])
+    imap.login("alice@example.test", PASSWORD)
+    for name in ("Work", "Work/2023", "Work/2023/Spring", "Other"):
+        assert imap.create(name)[0] == "OK"
+    imap.rename("Other", "Else")
+    imap.select("INBOX")
+    for command in (("STORE", "1:5", "+FLAGS", r"(\Seen $Forwarded some-word)"), ("STORE", "6", "+FLAGS", r"(\Deleted)"),
+                    ("COPY", "2:4", "Work/2023/Spring"), ("MOVE", "7:8", "Else")):
+        assert imap.uid(*command)[0] == "OK"
+    imap.expunge()
+    imap.append("Work", r"(\Draft other-word)", None, b"Subject: 8888\r\n\r\nx\r\n")
+    imap.logout()
+
+
+def add_values(server):
+    """Uploads and values, which no protocol makes yet: into the index of the stopped server."""
+    server.stop()
+    db = sqlite3.connect(os.path.join(server.data, "store", "index.db"))
+    db.execute("INSERT INTO upload SELECT bid, account, size, 7, strftime('%s', 'now') + 80000 FROM email GROUP BY bid LIMIT 3")
+    db.execute("UPDATE blob SET refs = refs + 1 WHERE bid IN (SELECT bid FROM upload)")
+    db.execute("INSERT INTO kv SELECT account, x'01', 'of an account', 0 FROM account")
+    db.execute("INSERT INTO kv VALUES(0, x'02', 'of the whole', 0)")
+    db.commit()
+    db.close()
+    again(server)
 
 
 def again(server):
@@ -135,6 +165,8 @@ def test_backup_under_load_restored_elsewhere(place):
     with Server(OPTIONS) as server:
         for n in range(30):
             send(server, n)
+        sort_mail(server)
+        add_values(server)
         load = Load(server, 30)
         load.start()
         try:
@@ -148,8 +180,9 @@ def test_backup_under_load_restored_elsewhere(place):
             load.join()
         data = restored(server, backup, place, "one")
         found = subjects(data)
+        found.remove(8888)
         for n in range(before):
-            assert found.count(n) == 2  # each acknowledged one, for both
+            assert found.count(n) == (1 if n == 5 else 2)  # each acknowledged one, for both; alice removed one
         assert max(found) <= after
         # the second one fetches what is new, and is the whole
         server.cli("backup", backup)
@@ -163,10 +196,12 @@ def test_backup_under_load_restored_elsewhere(place):
         data = restored(server, backup, place, "two")
         mine = {who: mail(server, who) for who in ("alice", "bob")}
         server.stop()
-        assert rows(server.data) == rows(data)
+        mine_rows = rows(server.data)
+        assert mine_rows == rows(data)
+        assert len(mine_rows["upload"]) == len(mine_rows["kv"]) == 3 and any(b"some-word" in bytes(row[-1] or b"") for row in mine_rows["member"])
         with Server(OPTIONS, data=data) as other:
             assert {who: mail(other, who) for who in ("alice", "bob")} == mine
-            assert len(mine["alice"]) == load.next
+            assert len(mine["alice"]) == load.next - 3  # moved and removed ones
             send(other, 9999)
         again(server)
 
