@@ -119,15 +119,17 @@ static void drop_new(struct store_rebuild *r)
 
 static int copy_base(int from, int to)
 {
-    char buf[65536];
-    for (;;) {
-        ssize_t n = read(from, buf, sizeof buf), done = 0;
-        if (n <= 0)
-            return (int)n;
-        for (ssize_t put; done < n; done += put)
-            if ((put = write(to, buf + done, (size_t)(n - done))) <= 0)
-                return -1;
+    enum { PIECE = 65536 };
+    char *buf = base_alloc(PIECE);
+    ssize_t n, put = 0;
+    while ((n = read(from, buf, PIECE)) > 0) {
+        for (ssize_t done = 0; done < n && (put = write(to, buf + done, (size_t)(n - done))) > 0; done += put)
+            continue;
+        if (put <= 0)
+            break;
     }
+    free(buf);
+    return n == 0 ? 0 : -1;
 }
 
 /* SEC-11: made here, for SQLite would give it 0644. */

@@ -34,22 +34,20 @@ static int place(struct store_rebuild *r, uint64_t bid)
 static int place_all(struct store_rebuild *r)
 {
     enum db_id id = DB_REBUILD_BLOBS;
-    uint64_t bids[ROWS];
-    size_t n;
+    VEC(uint64_t) bids = {0};
     int64_t after = 0;
+    int rc;
     do {
-        n = 0;
-        int rc = DB_FIRST(r->db, id, DB_I(after), DB_I(ROWS));
+        bids.n = 0;
+        rc = DB_FIRST(r->db, id, DB_I(after), DB_I(ROWS));
         for (; rc == 1; rc = db_next(r->db, id))
-            bids[n++] = (uint64_t)db_i64(r->db, id, 0);
-        if (rc != 0)
-            return -1;
-        for (size_t i = 0; i < n; i++)
-            if (place(r, bids[i]) != 0)
-                return -1;
-        after = n > 0 ? (int64_t)bids[n - 1] : after;
-    } while (n == ROWS);
-    return 0;
+            *VEC_PUSH(&bids) = (uint64_t)db_i64(r->db, id, 0);
+        for (size_t i = 0; i < bids.n && rc == 0; i++)
+            rc = place(r, bids.v[i]);
+        after = bids.n > 0 ? (int64_t)bids.v[bids.n - 1] : after;
+    } while (rc == 0 && bids.n == ROWS);
+    VEC_FREE(&bids);
+    return rc;
 }
 
 int store_rebuild_base(struct store_rebuild *r)
