@@ -5,7 +5,7 @@
 #include "base/rand.h"
 #include "format/summary_pack.h"
 
-enum { FLUSH_BYTES = 32768, AHEAD = 16, AHEAD_BYTES = 4 * IMAP_READ_WINDOW, SEEN_RANGES = 2000 };
+enum { FLUSH_BYTES = 32768, SEEN_RANGES = 2000 };
 
 /* ---- one answer -------------------------------------------------------------------------------------------------------- */
 
@@ -86,88 +86,80 @@ static WAITS int answer(struct imap_fetch *f, const struct imap_row_of *at, cons
 
 /* ---- bytes ahead -------------------------------------------------------------------------------------------------------- */
 
-/* What is asked for of messages v[0..n) in front of their turn: v[asked) is the next one to ask for. */
-struct ahead {
-    struct ipc_pending *p[AHEAD];   /* by number, modulo */
-    uint64_t from[AHEAD], bytes[AHEAD], flying;
-    uint32_t asked;
-};
-
-static WAITS void look_ahead(struct imap_fetch *f, struct ahead *h, const struct imap_row_of *v, uint32_t n, uint32_t now)
+/* The stretch of a message that is asked for ahead of its turn. Not of a large one. */
+static bool stretch(const struct imap_fetch *f, const struct msg_member_row *row, struct msg_email_slice *out)
 {
-    struct fail why;
-    while (h->asked < n && h->asked < now + AHEAD && h->flying < AHEAD_BYTES) {
-        const struct msg_member_row *row = v[h->asked].row;
-        uint64_t from, to = 0;
-        uint32_t slot = h->asked++ % AHEAD;
-        h->p[slot] = NULL;
-        h->bytes[slot] = 0;
-        if (row == NULL)
-            continue;
-        imap_fetch_extent(f, row, &from, &to);
-        if (to == from || to - from > IMAP_READ_WINDOW)
-            continue; /* nothing, or a large one, which is read when its turn comes */
-        struct msg_email_read in = {.handle = imap_session_handle(f->s), .eid = row->eid, .offset = from,
-                                    .length = (uint32_t)(to - from)};
-        h->p[slot] = ipc_begin(ROLE_STORE, MSG_ID_email_read, &in, &why);
-        h->from[slot] = from;
-        h->bytes[slot] = to - from;
-        h->flying += h->bytes[slot];
-    }
+    uint64_t from, to = 0;
+    if (row == NULL)
+        return false;
+    imap_fetch_extent(f, row, &from, &to);
+    *out = (struct msg_email_slice){.eid = row->eid, .offset = from, .length = (uint32_t)MIN_OF(to - from, (uint64_t)SLICES_LENGTH)};
+    return to > from && to - from <= SLICES_LENGTH;
 }
 
-static void forget_ahead(struct ahead *h)
+/* What is asked for of messages v[*asked..n) in front of their turn. 0 or -1. */
+static WAITS int look_ahead(struct imap_fetch *f, const struct imap_row_of *v, uint32_t n, uint32_t *asked)
 {
-    for (uint32_t i = 0; i < AHEAD; i++)
-        if (h->p[i] != NULL)
-            ipc_forget(h->p[i]);
+    struct msg_email_slice s;
+    int r = 0;
+    while (r == 0 && *asked < n && slices_room(f->ahead))
+        if (stretch(f, v[(*asked)++].row, &s))
+            r = slices_add(f->ahead, imap_session_handle(f->s), s, &f->fail);
+    if (r == 0 && *asked == n)
+        r = slices_send(f->ahead, imap_session_handle(f->s), &f->fail);
+    return r;
 }
 
-/* 0, 1: the message cannot be read, WAIT_*. */
-static WAITS int with_bytes(struct imap_fetch *f, struct ahead *h, const struct imap_row_of *v, uint32_t i)
+/* Alone, so that store says why it cannot be had. */
+static WAITS int read_alone(struct imap_fetch *f, const struct msg_email_slice *s, struct span *data, struct arena *mem)
+{
+    struct msg_email_read in = {.handle = imap_session_handle(f->s), .eid = s->eid, .offset = s->offset, .length = s->length};
+    struct msg_email_read_r got;
+    if (IPC_CALL(ROLE_STORE, email_read, &in, &got, mem, &f->fail) != 0)
+        return 1;
+    *data = got.data;
+    return got.data.n == s->length ? 0 : 1;
+}
+
+/* 0, 1: the message cannot be read, -1: none can, WAIT_*. */
+static WAITS int with_bytes(struct imap_fetch *f, const struct imap_row_of *at, int *answered)
 {
     struct arena mem;
-    struct msg_email_read_r got;
-    const struct msg_member_row *row = v[i].row;
+    struct msg_email_slice s;
+    const struct msg_member_row *row = at->row;
     struct imap_fetch_message m = {.eid = row->eid, .size = row->size, .structure = row->structure, .mem = &mem};
-    uint32_t slot = i % AHEAD;
-    struct ipc_pending *p = h->p[slot];
+    uint64_t size;
     int r = 0;
     arena_init(&mem);
-    h->p[slot] = NULL;
-    h->flying -= h->bytes[slot];
-    if (p != NULL) {
-        if (ipc_finish(p, &got, &mem, 0, &f->fail) == 0 && got.size == row->size && got.data.n == h->bytes[slot]) {
-            m.held = got.data;
-            m.held_at = h->from[slot];
-        } else {
-            r = 1;
-        }
+    if (stretch(f, row, &s)) {
+        r = slices_take(f->ahead, imap_session_handle(f->s), &size, &m.held, &f->fail);
+        if (r == 1 || (r == 0 && (size != row->size || m.held.n != s.length)))
+            r = read_alone(f, &s, &m.held, &mem);
+        m.held_at = s.offset;
     }
     if (r == 0)
-        r = answer(f, &v[i], &m);
+        *answered = answer(f, at, &m);
     arena_done(&mem);
     return r;
 }
 
-static WAITS int answer_window(struct imap_fetch *f, const struct imap_row_of *v, uint32_t n, bool bytes)
+/* 0, -1: nothing more can be read, WAIT_* in *answered. */
+static WAITS int answer_window(struct imap_fetch *f, const struct imap_row_of *v, uint32_t n, int *answered)
 {
-    struct ahead h = {0};
+    uint32_t asked = 0;
     int r = 0;
-    for (uint32_t i = 0; i < n && r == 0; i++) {
-        if (bytes)
-            look_ahead(f, &h, v, n, i);
-        if (v[i].row == NULL)
+    for (uint32_t i = 0; i < n && r >= 0 && *answered == 0; i++) {
+        r = f->ahead != NULL ? look_ahead(f, v, n, &asked) : 0;
+        if (r == 0 && v[i].row == NULL)
             r = 1;
-        else
-            r = bytes ? with_bytes(f, &h, v, i) : answer(f, &v[i], NULL);
-        if (r == 1) { /* RFC 2180 4.1.2: the rest is fetched, then NO */
+        else if (r == 0 && f->ahead != NULL)
+            r = with_bytes(f, &v[i], answered);
+        else if (r == 0)
+            *answered = answer(f, &v[i], NULL);
+        if (r != 0) /* RFC 2180 4.1.2: the rest is fetched, then NO */
             f->missing = true;
-            r = 0;
-        }
     }
-    forget_ahead(&h);
-    return r;
+    return MIN_OF(r, 0);
 }
 
 /* ---- the command -------------------------------------------------------------------------------------------------------- */
@@ -205,20 +197,56 @@ static WAITS int from_rows(struct imap_fetch *f, const struct imap_range *idx, u
     struct imap_row_of *v;
     uint32_t got;
     int r = 0;
+    if (bytes)
+        f->ahead = base_alloc(sizeof *f->ahead);
     imap_rows_start(&rows, f->s, idx, n, want);
     while (r == 0) {
         if (imap_rows_next(&rows, &v, &got, &f->mem, &f->fail) < 0) {
             f->missing = true;
             break;
         }
-        if (got == 0)
+        if (got == 0 || answer_window(f, v, got, &r) < 0)
             break;
-        r = answer_window(f, v, got, bytes);
         arena_reset(&f->mem);
     }
     imap_rows_stop(&rows);
+    if (bytes)
+        slices_stop(f->ahead);
+    free(f->ahead);
+    f->ahead = NULL;
     arena_done(&f->mem);
     return r;
+}
+
+/* One message of which nothing is wanted but its bytes and its size: store needs to be asked but once. */
+static WAITS int from_bytes(struct imap_fetch *f, uint32_t index)
+{
+    const struct imap_message *at = &f->s->view.v[index];
+    struct msg_email_read in = {.handle = imap_session_handle(f->s), .eid = at->eid, .length = SLICES_LENGTH};
+    struct msg_email_read_r got;
+    struct msg_member_row row = {.uid = at->uid, .eid = at->eid};
+    struct imap_fetch_message m = {.eid = at->eid, .mem = &f->mem};
+    int r = 0;
+    if (at->gone || IPC_CALL(ROLE_STORE, email_read, &in, &got, &f->mem, &f->fail) != 0) {
+        f->missing = true;
+    } else {
+        m.size = row.size = got.size;
+        m.held = got.data;
+        r = answer(f, &(struct imap_row_of){index, &row}, &m);
+    }
+    arena_done(&f->mem);
+    return r;
+}
+
+static bool bytes_alone(const struct imap_attrs *attrs)
+{
+    for (uint32_t i = 0; i < attrs->n; i++) {
+        const struct imap_attr *a = &attrs->v[i];
+        bool whole = a->kind == IMAP_ATTR_SECTION && a->n_part == 0 && a->text == IMAP_ATTR_ALL;
+        if (!whole && a->kind != IMAP_ATTR_FLAGS && a->kind != IMAP_ATTR_UID && a->kind != IMAP_ATTR_SIZE)
+            return false;
+    }
+    return true;
 }
 
 static WAITS int set_seen(struct imap_fetch *f, struct msg_uid_range *v, uint32_t n)
@@ -290,7 +318,10 @@ static WAITS int run(struct imap_fetch *f, const struct imap_range *idx, uint32_
     if (f->attrs.seen && !f->s->view.readonly && mark_seen(f, idx, n) < 0)
         return finish(f);
     f->flags = f->flags && !has_flags;
-    int r = want < 0 ? from_view(f, idx, n) : from_rows(f, idx, n, (uint32_t)want, bytes);
+    bool one = n == 1 && idx[0].first == idx[0].last;
+    int r = want < 0                                   ? from_view(f, idx, n)
+            : one && bytes && bytes_alone(&f->attrs) ? from_bytes(f, idx[0].first)
+                                                       : from_rows(f, idx, n, (uint32_t)want, bytes);
     if (r == 0)
         r = imap_fetch_flush(f);
     return r != 0 ? r : finish(f);

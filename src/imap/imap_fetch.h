@@ -5,12 +5,14 @@
 #include "imap/imap_part.h"
 #include "imap/imap_read.h"
 #include "imap/imap_rows.h"
+#include "run/slices.h"
 
 struct imap_fetch {
     struct imap *s;
     struct imap_attrs attrs;
     struct str out;             /* of the answers, not written yet; its arena lives as long as the command */
     struct arena mem;           /* of a window of rows */
+    struct slices *ahead;       /* bytes of the next messages; NULL: none are wanted */
     bool uid, flags;            /* told besides what was asked for */
     bool missing, unknown_cte;
     struct fail fail;           /* of a message that could not be read */

@@ -2,11 +2,6 @@
 #include "pop3/pop3_grammar.h"
 #include "pop3/pop3_list.h"
 
-/* What may be held of messages that nobody asked for yet (SEC-07): bytes of one, and sessions of this front at once, as
- * an answer that waits holds the block that it came in. */
-enum { AHEAD_BYTES = 16384, AHEAD_SESSIONS = 32 };
-static unsigned ahead;
-
 struct sending {
     struct pop3_stuff stuff;
     struct pop3_top top;
@@ -53,31 +48,7 @@ static WAITS int send_rest(struct pop3 *s, struct pop3_read *read, struct sendin
 
 void pop3_retr_forget(struct pop3 *s)
 {
-    ahead -= s->ahead.n_flying > 0;
-    pop3_read_stop(&s->ahead);
-}
-
-/* Takes what was read ahead when it is this message, else begins. */
-static WAITS int begin(struct pop3 *s, struct pop3_read *read, const struct pop3_item *item, unsigned depth, struct fail *f)
-{
-    if (s->ahead.eid == item->eid && s->ahead.n_flying > 0) {
-        *read = s->ahead;
-        s->ahead = (struct pop3_read){0};
-        ahead--;
-        return 0;
-    }
-    pop3_retr_forget(s);
-    return pop3_read_start(read, &s->drop, item, depth, f);
-}
-
-static WAITS void look_ahead(struct pop3 *s, size_t next)
-{
-    struct fail f;
-    const struct pop3_item *item = next < s->drop.items.n ? &s->drop.items.v[next] : NULL;
-    if (item == NULL || item->deleted || item->size > AHEAD_BYTES || ahead >= AHEAD_SESSIONS || s->ahead.n_flying > 0)
-        return;
-    if (pop3_read_start(&s->ahead, &s->drop, item, 1, &f) == 0)
-        ahead++;
+    pop3_ahead_stop(&s->ahead);
 }
 
 static WAITS int send_message(struct pop3 *s, size_t at, struct sending *w)
@@ -86,15 +57,16 @@ static WAITS int send_message(struct pop3 *s, size_t at, struct sending *w)
     struct span data;
     struct fail f = {0};
     int r;
-    if (begin(s, &read, &s->drop.items.v[at], w->cut ? 1 : POP3_READ_FLYING, &f) < 0 ||
-        pop3_read_next(&read, &s->drop, &data, &s->cmd, &f) < 0) {
+    bool here = !w->cut && pop3_ahead_take(&s->ahead, &s->drop, at, &data);
+    if (!here && (pop3_read_start(&read, &s->drop, &s->drop.items.v[at], w->cut ? 1 : POP3_READ_FLYING, &f) < 0 ||
+                  pop3_read_next(&read, &s->drop, &data, &s->cmd, &f) < 0)) {
         /* another session removed it, or store does not answer */
         r = pop3_session_err(s, f.kind == FAIL_PERM ? POP3_TEXT_GONE : POP3_TEXT_UNREADABLE);
     } else if (pop3_utf8_check(s, s->drop.items.v[at].eid, data, data.n == s->drop.items.v[at].size) < 0) {
         r = pop3_session_err(s, POP3_TEXT_NEEDS_UTF8);
     } else {
         if (!w->cut)
-            look_ahead(s, at + 1);
+            pop3_ahead_more(&s->ahead, &s->drop, at);
         r = w->cut ? pop3_session_ok(s, POP3_TEXT_TOP)
                    : pop3_session_ok_count(s, POP3_TEXT_OCTETS, s->drop.items.v[at].size);
         if (r == 0)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "pop3/pop3_drop.h"
+#include "pop3/pop3_ahead.h"
 #include "pop3/pop3_read.h"
 #include "pop3/pop3_text.h"
 #include "run/session.h"
@@ -30,7 +31,7 @@ struct pop3 {
     struct span user;       /* lives in user_mem */
     enum pop3_lang own;     /* of the account, in TRANSACTION */
     struct pop3_drop drop;  /* in TRANSACTION */
-    struct pop3_read ahead; /* the message that a client reading in order wants next */
+    struct pop3_ahead ahead; /* what a client reading in order wants next */
 };
 
 /* The dialogue from greeting to close; session_fn. */

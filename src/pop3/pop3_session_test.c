@@ -125,6 +125,20 @@ static void on_email_read(struct ipc_req *req)
     ipc_reply(req, &(struct msg_email_read_r){.size = m.n, .data = span_sub(m, in->offset, in->length)});
 }
 
+static void on_email_slices(struct ipc_req *req)
+{
+    const struct msg_email_slices *in = req->in;
+    struct msg_email_slice_got *v = arena_zalloc(req->mem, (in->slices.n + 1) * sizeof *v);
+    for (uint32_t i = 0; i < in->slices.n; i++) {
+        const struct msg_email_slice *x = &in->slices.v[i];
+        if (x->eid < 1000 || x->eid == 1004 || x->eid >= 1000 + COUNT_OF(messages))
+            continue;
+        struct span m = messages[x->eid - 1000];
+        v[i] = (struct msg_email_slice_got){1, m.n, span_sub(m, x->offset, x->length)};
+    }
+    ipc_reply(req, &(struct msg_email_slices_r){{v, in->slices.n}});
+}
+
 static void on_email_get(struct ipc_req *req)
 {
     const struct msg_email_get *in = req->in;
@@ -154,6 +168,7 @@ static const struct ipc_handler auth_rows[] = {{.id = MSG_ID_sasl, .call = on_sa
 static const struct ipc_handler store_rows[] = {
     {.id = MSG_ID_mailbox_list, .call = on_mailbox_list}, {.id = MSG_ID_mailbox_lock, .call = on_mailbox_lock},
     {.id = MSG_ID_member_scan, .call = on_member_scan},   {.id = MSG_ID_email_read, .call = on_email_read},
+    {.id = MSG_ID_email_slices, .call = on_email_slices},
     {.id = MSG_ID_expunge, .call = on_expunge},           {.id = MSG_ID_email_get, .call = on_email_get},
 };
 

@@ -90,6 +90,8 @@
 #define MSG_scan_needle(F, L) F(u32, where) F(bytes, name) F(bytes, text)
 #define MSG_scan_ask(F, L) F(bytes, name) F(u32, form)
 #define MSG_scan_value(F, L) F(u32, ask) F(bytes, data)
+#define MSG_email_slice(F, L) F(u64, eid) F(u64, offset) F(u32, length)
+#define MSG_email_slice_got(F, L) F(u32, there) F(u64, size) F(bytes, data)
 #define MSG_search_hit(F, L) F(u64, eid) F(u64, found)
 #define MSG_kv_row(F, L) F(bytes, key) F(bytes, value)
 
@@ -100,7 +102,7 @@
 #define RECORD_TABLE(R)                                                                                                \
     R(rcpt_target) R(rcpt_forward) R(tls_chain) R(domain_row) R(domain_alias_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
-    R(kv_row) R(search_hit) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
+    R(kv_row) R(email_slice) R(email_slice_got) R(search_hit) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
     R(ingest_remote) R(ingest_note) R(queue_message) R(queue_rcpt) R(queue_domain) R(queue_rid) R(queue_done)          \
     R(queue_row) R(event_row) R(dns_record)
 
@@ -260,6 +262,9 @@
 /* Up to 65,536 bytes of the message as a client reads it, edit list applied; size: of the whole. */
 #define MSG_email_read(F, L) F(bytes, handle) F(u64, eid) F(u64, offset) F(u32, length)
 #define MSG_email_read_r(F, L) F(u64, size) F(bytes, data)
+/* The same of many messages, as many as fit a frame; there 0: it is not, or cannot be read (email_read says why). */
+#define MSG_email_slices(F, L) F(bytes, handle) L(email_slice, slices)
+#define MSG_email_slices_r(F, L) L(email_slice_got, got)
 /* Which needles (folded; at most 64, as in scan_match) are in the account's emails of those ids, by the texts that are kept;
  * hits: those that have any. unknown: those of the ids whose text is not there. At most 8,000 ids. */
 #define MSG_search(F, L) F(bytes, handle) L(scan_needle, needles) L(uid_range, eids)
@@ -489,6 +494,7 @@
     CALL(mailbox_lock, ROLE_STORE, FROM_FRONT_USER, 1)                                                                 \
     CALL(member_scan, ROLE_STORE, FROM_FRONT_USER, 1)                                                                  \
     CALL(email_read, ROLE_STORE, FROM_FRONT_USER, 1)                                                                   \
+    CALL(email_slices, ROLE_STORE, FROM_FRONT_USER, 1)                                                                 \
     CALL(search, ROLE_STORE, FROM_FRONT_USER, 1)                                                                       \
     CALL(search_fill, ROLE_STORE, FROM_FRONT_USER, 1)                                                                  \
     CALL(flags_set, ROLE_STORE, FROM_FRONT_USER, 1)                                                                    \

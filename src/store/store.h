@@ -83,6 +83,8 @@ int store_member_scan(struct store *s, uint64_t account, const struct msg_member
                       struct arena *mem, struct fail *f);
 int store_email_read(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
                      struct arena *mem, struct fail *f); /* checksum verified; damaged: FAIL_TEMP 4.3.0, logged */
+int store_email_slices(struct store *s, uint64_t account, const struct msg_email_slices *in,
+                       struct msg_email_slices_r *out, struct arena *mem, struct fail *f);
 int store_changes(struct store *s, uint64_t account, const struct msg_changes *in, struct msg_changes_r *out,
                   struct arena *mem, struct fail *f);
 /* These two wait until the threads of what they tell are known, which may take a commit. */

@@ -52,6 +52,25 @@ static int window(struct store *s, const struct place *p, uint64_t from, size_t 
     return 0;
 }
 
+/* place: as find gave it, rc its answer. */
+static int read_place(struct store *s, uint64_t account, const struct place *p, int rc, const struct msg_email_slice *in,
+                      struct msg_email_read_r *out, struct arena *mem, struct fail *f)
+{
+    if (rc == 0 || p->account != account)
+        return fail_perm(f, "5.2.0", "no such message");
+    if (edit_size(p->edits, p->log.len) != p->size)
+        return fail_temp(f, "4.3.0", "stored message is damaged: edit list");
+    out->size = p->size;
+    if (in->offset >= p->size)
+        return 0;
+    size_t n = (size_t)MIN_OF((uint64_t)MIN_OF(in->length, (uint32_t)READ_MOST), p->size - in->offset);
+    char *data = arena_alloc(mem, n + 1);
+    if (window(s, p, in->offset, n, data, mem, f) != 0)
+        return -1;
+    out->data = span_of(data, n);
+    return 0;
+}
+
 static int read_pinned(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
                        struct arena *mem, struct fail *f)
 {
@@ -62,21 +81,8 @@ static int read_pinned(struct store *s, uint64_t account, const struct msg_email
     if (rc < 0)
         db_fail(db, f);
     store_reader_done(s, db); /* the place stays: it is pinned */
-    if (rc < 0)
-        return -1;
-    if (rc == 0 || p.account != account)
-        return fail_perm(f, "5.2.0", "no such message");
-    if (edit_size(p.edits, p.log.len) != p.size)
-        return fail_temp(f, "4.3.0", "stored message is damaged: edit list");
-    out->size = p.size;
-    if (in->offset >= p.size)
-        return 0;
-    size_t n = (size_t)MIN_OF((uint64_t)MIN_OF(in->length, (uint32_t)READ_MOST), p.size - in->offset);
-    char *data = arena_alloc(mem, n + 1);
-    if (window(s, &p, in->offset, n, data, mem, f) != 0)
-        return -1;
-    out->data = span_of(data, n);
-    return 0;
+    struct msg_email_slice slice = {in->eid, in->offset, in->length};
+    return rc < 0 ? -1 : read_place(s, account, &p, rc, &slice, out, mem, f);
 }
 
 int store_email_read(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
@@ -85,6 +91,59 @@ int store_email_read(struct store *s, uint64_t account, const struct msg_email_r
     struct msglog_pin pin;
     msglog_pin(s->log, &pin);
     int rc = read_pinned(s, account, in, out, mem, f);
+    msglog_unpin(s->log, &pin);
+    return rc;
+}
+
+/* ---- many at once ---- */
+
+enum { SLICES_BYTES = 192 * 1024, SLICE_ROW = 24 };
+
+struct slices {
+    struct place *place;
+    int *found;
+    uint32_t n;
+};
+
+/* All places first, with one connection; the reading needs none. */
+static int find_slices(struct store *s, const struct msg_email_slices *in, struct slices *q, struct arena *mem, struct fail *f)
+{
+    int rc = 0;
+    q->n = MIN_OF(in->slices.n, (uint32_t)(SLICES_BYTES / SLICE_ROW));
+    q->place = arena_alloc(mem, (q->n + 1) * sizeof *q->place);
+    q->found = arena_alloc(mem, (q->n + 1) * sizeof *q->found);
+    struct db *db = store_reader(s);
+    rc = db_begin(db); /* one snapshot: else each look takes its locks */
+    for (uint32_t i = 0; i < q->n && rc >= 0; i++)
+        rc = q->found[i] = find(db, in->slices.v[i].eid, &q->place[i], mem);
+    if (rc < 0)
+        db_fail(db, f);
+    db_rollback(db);
+    store_reader_done(s, db);
+    return MIN_OF(rc, 0);
+}
+
+int store_email_slices(struct store *s, uint64_t account, const struct msg_email_slices *in,
+                       struct msg_email_slices_r *out, struct arena *mem, struct fail *f)
+{
+    struct slices q;
+    struct msglog_pin pin;
+    size_t bytes = 0;
+    msglog_pin(s->log, &pin);
+    int rc = find_slices(s, in, &q, mem, f);
+    out->got.v = arena_zalloc(mem, (q.n + 1) * sizeof *out->got.v);
+    out->got.n = 0;
+    while (rc == 0 && out->got.n < q.n) {
+        uint32_t i = out->got.n;
+        struct msg_email_read_r r = {0};
+        struct fail why;
+        size_t most = MIN_OF(in->slices.v[i].length, (uint32_t)READ_MOST) + (size_t)SLICE_ROW;
+        if (i > 0 && bytes + most > SLICES_BYTES)
+            break;
+        bool there = read_place(s, account, &q.place[i], q.found[i], &in->slices.v[i], &r, mem, &why) == 0;
+        out->got.v[out->got.n++] = (struct msg_email_slice_got){there, r.size, r.data};
+        bytes += r.data.n + SLICE_ROW;
+    }
     msglog_unpin(s->log, &pin);
     return rc;
 }

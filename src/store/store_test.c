@@ -367,6 +367,35 @@ static void windows_of_a_message(void **state)
     assert_int_equal(store_testing_check(s, 9), COUNT_OF(sizes));
 }
 
+/* The same stretches many at once, as many as fit; with what is not there, and what is another account's. */
+static void slices_of_messages(void **state)
+{
+    enum { N = 60 };
+    struct msg_email_slice ask[N];
+    struct span want[N] = {{0}};
+    struct fail f;
+    for (unsigned k = 0; k < N; k++) {
+        struct span body = body_of(1000 + k * 100, k);
+        struct msg_ingest_r in = ingest(k % 7 == 3 ? 8 : 9, 1, body);
+        ask[k] = (struct msg_email_slice){in.results.v[0].eid + (k % 7 == 5 ? 100000 : 0), k * 10, 500 + k * 200};
+        if (k % 7 != 3 && k % 7 != 5)
+            want[k] = span_sub(delivered(9, body), ask[k].offset, ask[k].length);
+    }
+    for (unsigned first = 0, steps = 0; first < N; steps++) {
+        struct msg_email_slices in = {.slices = {ask + first, N - first}};
+        struct msg_email_slices_r out;
+        size_t bytes = 0;
+        assert_int_equal(store_email_slices(s, 9, &in, &out, &mem, &f), 0);
+        assert_true(out.got.n > 0 && out.got.n <= N - first && steps < 4);
+        for (uint32_t i = 0; i < out.got.n; i++, first++) {
+            assert_int_equal(out.got.v[i].there, want[first].p != NULL);
+            assert_true(span_eq(out.got.v[i].data, want[first]));
+            bytes += out.got.v[i].data.n;
+        }
+        assert_true(bytes <= 200000);
+    }
+}
+
 static void bodies_by_file_and_spool(void **state)
 {
     struct msg_ingest_target target = {.account = 4, .address = SPAN("user4@example.test")};
@@ -609,6 +638,7 @@ int main(void)
         T(expunge_frees),
         T(account_gone),
         T(windows_of_a_message),
+        T(slices_of_messages),
         T(bodies_by_file_and_spool),
         T(refusals_disturb_nobody),
         T(listing_in_windows),
