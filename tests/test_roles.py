@@ -1,6 +1,7 @@
 """The life of roles: each is back within a second, none outlives its master, and what they may not do shows from outside."""
 import contextlib
 import os
+import poplib
 import re
 import shutil
 import signal
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from lib.server import BINARY, Server, free_port
+from lib.server import BINARY, PASSWORD, Server, free_port
 
 ROLES = ("front-mx", "front-user", "scan", "relay", "store", "auth")
 
@@ -100,6 +101,24 @@ def test_other_connections_stand(server):
     kill_and_wait(server, "front-mx")
     pop.sendall(b"QUIT\r\n")
     assert lines.readline().startswith(b"+OK"), "front-user does not care about front-mx"
+
+
+def test_maildrop_stays_locked(server):
+    """RFC 1939 4: the session that has it keeps it when store is another process."""
+    def login():
+        pop = poplib.POP3("127.0.0.1", server.port["pop3"], timeout=20)
+        pop.user("bob@example.test")
+        pop.pass_(PASSWORD)
+        return pop
+
+    send(server)
+    mine = login()
+    kill_and_wait(server, "store")
+    time.sleep(0.5)
+    with pytest.raises(poplib.error_proto, match="IN-USE"):
+        login()
+    mine.quit()
+    login().quit()
 
 
 def test_connecting_meanwhile_is_served(server):

@@ -2,8 +2,11 @@
 #include "pop3/pop3_drop.h"
 
 #include "base/rand.h"
+#include "run/coro.h"
 
-enum { WINDOW = 1000, RANGES = 4000 };
+enum { WINDOW = 1000, RANGES = 4000, LOCK_TRIES = 25, LOCK_WAIT_MS = 200 };
+
+static struct list locked; /* all that are open */
 
 static WAITS int find_inbox(struct pop3_drop *d, struct fail *f)
 {
@@ -64,6 +67,9 @@ WAITS int pop3_drop_open(struct pop3_drop *d, struct span handle, bool *busy, st
         *busy = strcmp(f->code, "4.2.0") == 0; /* what store says of a lock that another holds */
         return -1;
     }
+    if (locked.next == NULL)
+        list_init(&locked);
+    list_push(&locked, &d->node);
     for (uint64_t first = 1; first != 0;)
         if (list_window(d, &first, f) < 0)
             return -1;
@@ -133,6 +139,59 @@ void pop3_drop_done(struct pop3_drop *d)
 {
     struct msg_logout out = {.handle = pop3_drop_handle(d)};
     ipc_post_to(ROLE_AUTH, MSG_ID_logout, &out);
+    list_remove(&d->node);
     VEC_FREE(&d->items);
     *d = (struct pop3_drop){0};
+}
+
+/* ---- locks that store has forgotten ---- */
+
+static bool locking;
+
+static struct pop3_drop *first_forgotten(void)
+{
+    for (struct list *at = locked.next; at != &locked; at = at->next) {
+        struct pop3_drop *d = LIST_ITEM(at, struct pop3_drop, node);
+        if (d->lock_again)
+            return d;
+    }
+    return NULL;
+}
+
+/* RFC 1939 4: the maildrop is the session's alone until it ends. Whoever was faster has it now; what this session still
+ * does is by UID and harms nobody. Auth may come to store after us: then the session is not known there yet. */
+static WAITS void lock_all(void *arg)
+{
+    struct pop3_drop *d;
+    unsigned tries = 0;
+    while ((d = first_forgotten()) != NULL) {
+        char handle[sizeof d->handle];
+        struct msg_mailbox_lock in = {.handle = span_of(handle, sizeof handle), .mailbox = d->mailbox};
+        struct msg_mailbox_lock_r out;
+        struct arena mem;
+        struct fail f;
+        memcpy(handle, d->handle, sizeof handle); /* d may end meanwhile */
+        d->lock_again = false;
+        arena_init(&mem);
+        int r = IPC_CALL(ROLE_STORE, mailbox_lock, &in, &out, &mem, &f);
+        arena_done(&mem);
+        if (r == 0 || f.kind != FAIL_TEMP || strcmp(f.code, "4.2.0") == 0 || ++tries > LOCK_TRIES)
+            continue;
+        if (coro_sleep(LOCK_WAIT_MS) != WAIT_TIMEOUT)
+            break;
+        for (struct list *at = locked.next; at != &locked; at = at->next)
+            if (memcmp(LIST_ITEM(at, struct pop3_drop, node)->handle, handle, sizeof handle) == 0)
+                LIST_ITEM(at, struct pop3_drop, node)->lock_again = true;
+    }
+    locking = false;
+}
+
+void pop3_drop_peer(const struct ipc_peer *peer)
+{
+    if (peer->kind != ROLE_STORE || locked.next == NULL || list_empty(&locked))
+        return;
+    for (struct list *at = locked.next; at != &locked; at = at->next)
+        LIST_ITEM(at, struct pop3_drop, node)->lock_again = true;
+    if (!locking)
+        locking = coro_start(lock_all, NULL) != NULL;
 }

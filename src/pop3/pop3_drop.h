@@ -3,6 +3,7 @@
 #define POSTEL_POP3_DROP_H
 
 #include "base/fail.h"
+#include "base/list.h"
 #include "base/vec.h"
 #include "run/ipc.h"
 
@@ -13,6 +14,8 @@ struct pop3_item {
 };
 
 struct pop3_drop {
+    struct list node;   /* among those that are locked */
+    bool lock_again;    /* store started anew: it does not know of the lock */
     char handle[16];
     uint64_t mailbox; /* 0: the account has no INBOX yet */
     uint64_t uidvalidity;
@@ -33,6 +36,8 @@ void pop3_drop_delete(struct pop3_drop *d, struct pop3_item *item); /* marks; no
 void pop3_drop_undelete(struct pop3_drop *d);                       /* RSET */
 /* Removes what is marked, durably (RFC 1939 6). 0, or -1 with *f: some or all of it remain. */
 WAITS int pop3_drop_update(struct pop3_drop *d, struct fail *f);
+/* A new channel: when it is a new store's, all locks are taken again, in the background. */
+void pop3_drop_peer(const struct ipc_peer *peer);
 void pop3_drop_done(struct pop3_drop *d); /* frees, ends the session at auth and with it the lock */
 
 #endif

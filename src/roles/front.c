@@ -180,7 +180,7 @@ void front_accepted(enum service_id id, int fd, const struct conn_addr *peer, co
 
 /* ---- begin and end ----------------------------------------------------------------------------------------------------- */
 
-static void new_peer(const struct ipc_peer *peer, struct ipc_chan *ch)
+void front_peer(const struct ipc_peer *peer, struct ipc_chan *ch)
 {
     front_tls_peer(peer);
     feed_peer(peer);
@@ -193,7 +193,7 @@ int front_begin(const struct front_service *services, size_t n, struct fail *f)
         by_id[services[i].id] = &services[i];
         front_tls_add(services[i].id);
     }
-    role_on_peer(new_peer);
+    role_on_peer(front_peer);
     return front_tls_begin(f);
 }
 

@@ -15,5 +15,6 @@ struct front_service {
 int front_begin(const struct front_service *services, size_t n, struct fail *f);
 void front_accepted(enum service_id service, int fd, const struct conn_addr *peer, const struct conn_addr *local);
 void front_stop(void);
+void front_peer(const struct ipc_peer *peer, struct ipc_chan *ch); /* for role_on_peer: front_begin asks for it */
 
 #endif

@@ -1,5 +1,6 @@
 /* front-user: what people's programs connect to. */
 #include "imap/imap_session.h"
+#include "pop3/pop3_drop.h"
 #include "pop3/pop3_session.h"
 #include "roles/front.h"
 #include "roles/roles.h"
@@ -19,9 +20,17 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_changed, .post = feed_changed},
 };
 
+static void new_peer(const struct ipc_peer *peer, struct ipc_chan *ch)
+{
+    front_peer(peer, ch);
+    pop3_drop_peer(peer);
+}
+
 static int begin(struct fail *f)
 {
-    return front_begin(services, COUNT_OF(services), f);
+    int r = front_begin(services, COUNT_OF(services), f);
+    role_on_peer(new_peer);
+    return r;
 }
 
 const struct role_def front_user_role = {
