@@ -138,7 +138,6 @@ static bool login_possible(const struct imap *s)
 static const struct { const char *name; bool (*when)(const struct imap *s); } capa_table[] = {
     {"LITERAL-", NULL},                   /* RFC 7888 5 */
     {"SASL-IR", login_possible},          /* RFC 4959 */
-    {"AUTH=PLAIN", login_possible},       /* RFC 9051 6.2.2 */
     {"LOGINDISABLED", login_forbidden},   /* RFC 9051 6.2.3 */
     {"LIST-EXTENDED", logged_in},         /* RFC 5258 */
     {"LIST-STATUS", logged_in},           /* RFC 5819 */
@@ -157,6 +156,8 @@ void imap_session_capabilities(const struct imap *s, struct str *out)
     for (size_t i = 0; i < COUNT_OF(capa_table); i++)
         if (capa_table[i].when == NULL || capa_table[i].when(s))
             str_addf(out, " %s", capa_table[i].name);
+    if (!logged_in(s))
+        imap_login_capabilities(s, out);
 }
 
 static WAITS int cmd_capability(struct imap *s, struct imap_lex *in)

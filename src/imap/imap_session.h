@@ -105,6 +105,7 @@ void imap_session_capabilities(const struct imap *s, struct str *out);  /* "CAPA
 /* ---- the commands, by file ---- */
 
 bool imap_login_allowed(const struct imap *s);                      /* passwords may be sent here (SEC-13) */
+void imap_login_capabilities(const struct imap *s, struct str *out); /* " AUTH=..." for each mechanism possible here */
 imap_command imap_login_login, imap_login_authenticate;             /* imap_login.c */
 imap_command imap_list_list, imap_list_lsub, imap_list_namespace;   /* imap_list.c */
 imap_command imap_folder_create, imap_folder_delete, imap_folder_rename, imap_folder_subscribe, imap_folder_unsubscribe;

@@ -12,7 +12,7 @@
 
 enum { DIALOG_MS = 120 * 1000, DIALOGS_MOST = 20000 };
 
-struct sasl_dialog {
+struct dialog {
     struct list age;
     uint64_t id, owner;
     int64_t until_ms;
@@ -21,9 +21,9 @@ struct sasl_dialog {
 
 struct sasl_mech {
     const char *name;
-    bool plain; /* sends the password itself: only where nobody listens (SEC-13) */
+    bool plus;
     /* d: NULL in the first step. */
-    void (*step)(struct sasl_dialog *d, struct span response, struct sasl_step *out);
+    void (*step)(struct dialog *d, struct span response, struct sasl_step *out);
 };
 
 struct sasl {
@@ -62,7 +62,7 @@ static bool same_name(struct span a, struct span b)
     return span_eq(a, b) || (n > 0 && span_eq(span_of(x, n), span_of(y, m)));
 }
 
-static void plain_step(struct sasl_dialog *d, struct span response, struct sasl_step *out)
+static void plain_step(struct dialog *d, struct span response, struct sasl_step *out)
 {
     struct sasl_plain p;
 
@@ -87,7 +87,7 @@ static void plain_step(struct sasl_dialog *d, struct span response, struct sasl_
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static const struct sasl_mech mechs[] = {
-#define X(name, plain, step) {name, plain, step##_step},
+#define X(name, plus, step) {name, plus, step##_step},
     SASL_MECH_TABLE(X)
 #undef X
 };
@@ -100,10 +100,12 @@ static const struct sasl_mech *mech_find(struct span name)
     return NULL;
 }
 
-/* SEC-13: a password crosses a wire only in TLS, or between loopback ends when the configuration says so. */
-static bool mech_allowed(const struct sasl *s, const struct sasl_mech *m, uint32_t flags)
+/* SEC-13: nobody logs in where others listen: in TLS, or between loopback ends when the configuration says so. */
+static bool mech_allowed(const struct sasl *s, const struct sasl_mech *m, const struct msg_sasl *in)
 {
-    return !m->plain || (flags & SASL_IN_TLS) || ((flags & SASL_LOOPBACK) && s->cleartext_loopback);
+    bool closed = (in->flags & SASL_IN_TLS) || ((in->flags & SASL_LOOPBACK) && s->cleartext_loopback);
+
+    return closed && (!m->plus || ((in->flags & SASL_PLUS) && in->binding.n > 0));
 }
 
 /* ---- dialogues --------------------------------------------------------------------------------------------------- */
@@ -118,7 +120,7 @@ struct sasl *sasl_new(bool cleartext_loopback)
     return s;
 }
 
-static void dialog_end(struct sasl *s, struct sasl_dialog *d)
+static void dialog_end(struct sasl *s, struct dialog *d)
 {
     map_take_u64(&s->dialogs, d->id);
     list_remove(&d->age);
@@ -130,7 +132,7 @@ void sasl_free(struct sasl *s)
     if (s == NULL)
         return;
     while (!list_empty(&s->age))
-        dialog_end(s, LIST_ITEM(s->age.next, struct sasl_dialog, age));
+        dialog_end(s, LIST_ITEM(s->age.next, struct dialog, age));
     map_done(&s->dialogs);
     free(s);
 }
@@ -143,16 +145,16 @@ size_t sasl_dialogs(const struct sasl *s)
 static void dialogs_expire(struct sasl *s, int64_t now)
 {
     while (!list_empty(&s->age)) {
-        struct sasl_dialog *d = LIST_ITEM(s->age.next, struct sasl_dialog, age);
+        struct dialog *d = LIST_ITEM(s->age.next, struct dialog, age);
         if (d->until_ms > now && map_count(&s->dialogs) < DIALOGS_MOST)
             return;
         dialog_end(s, d);
     }
 }
 
-static struct sasl_dialog *dialog_new(struct sasl *s, const struct sasl_mech *m, uint64_t owner, int64_t now)
+static struct dialog *dialog_new(struct sasl *s, const struct sasl_mech *m, uint64_t owner, int64_t now)
 {
-    struct sasl_dialog *d = base_alloc(sizeof *d);
+    struct dialog *d = base_alloc(sizeof *d);
 
     do
         d->id = rand_u64();
@@ -168,7 +170,7 @@ static struct sasl_dialog *dialog_new(struct sasl *s, const struct sasl_mech *m,
 void sasl_step(struct sasl *s, const struct msg_sasl *in, uint64_t owner, struct sasl_step *out)
 {
     int64_t now = clock_mono_ms();
-    struct sasl_dialog *d = NULL;
+    struct dialog *d = NULL;
     const struct sasl_mech *m;
 
     memset(out, 0, sizeof *out);
@@ -181,7 +183,7 @@ void sasl_step(struct sasl *s, const struct msg_sasl *in, uint64_t owner, struct
         }
     }
     m = d != NULL ? d->mech : mech_find(in->mech);
-    if (m == NULL || !mech_allowed(s, m, in->flags)) {
+    if (m == NULL || !mech_allowed(s, m, in)) {
         out->state = SASL_MECH;
         return;
     }

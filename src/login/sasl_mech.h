@@ -1,9 +1,9 @@
-/* sasl_mech: the SASL mechanisms there are, once: auth serves them, the protocols announce them. */
+/* sasl_mech: the SASL mechanisms there are, once: auth serves them, the protocols announce them in this order. */
 #ifndef POSTEL_SASL_MECH_H
 #define POSTEL_SASL_MECH_H
 
-/* X(name, plain, step): plain 1: it sends the password itself, so it is there only where nobody listens (SEC-13);
- * step: of sasl.c, without its _step. */
-#define SASL_MECH_TABLE(X) X("PLAIN", 1, plain) /* RFC 4616 */
+/* X(name, plus, step). plus 1: bound to the TLS channel (RFC 5802 6). step: of sasl.c, without its _step. None of them is
+ * there where somebody may listen (SEC-13). */
+#define SASL_MECH_TABLE(X) X("PLAIN", 0, plain) /* RFC 4616 */
 
 #endif

@@ -245,7 +245,7 @@ static const struct row rows[] = {
     {"STLS", AUTH, true, "STLS", stls_possible, cmd_stls},                               /* RFC 2595 4 */
     {"USER", AUTH, false, "USER", pop3_login_allowed, pop3_login_user},                  /* RFC 1939 7 */
     {"PASS", POP3_NAMED, false, NULL, NULL, pop3_login_pass},                            /* RFC 1939 7 */
-    {"AUTH", AUTH, false, "SASL", pop3_auth_any, pop3_auth_auth, pop3_auth_list},        /* RFC 5034 4 */
+    {"AUTH", AUTH, false, "SASL", pop3_login_allowed, pop3_auth_auth, pop3_auth_list},        /* RFC 5034 4 */
     {"UTF8", AUTH, true, "UTF8 USER", NULL, pop3_utf8_utf8},                             /* RFC 6856 2 */
     {"LANG", POP3_ANY, false, "LANG", NULL, pop3_utf8_lang},                             /* RFC 6856 3 */
     {"APOP", AUTH, false, NULL, NULL, cmd_apop},                                         /* RFC 1939 7 */

@@ -51,17 +51,15 @@ WAITS int pop3_session_err_about(struct pop3 *s, enum pop3_text text, struct spa
 typedef int pop3_command(struct pop3 *s, struct span args);
 pop3_command pop3_login_user, pop3_login_pass; /* pop3_login.c */
 pop3_command pop3_auth_auth;                    /* pop3_auth.c */
-bool pop3_auth_any(const struct pop3 *s);       /* whether a mechanism can be used here */
 struct str;
 void pop3_auth_list(const struct pop3 *s, struct str *out); /* " NAME" for each of them */
 pop3_command pop3_utf8_utf8, pop3_utf8_lang;    /* pop3_utf8.c */
 /* -1: the message that begins with `data` needs a client that knows UTF-8 (RFC 6856 4), and this one does not. */
 WAITS int pop3_utf8_check(struct pop3 *s, uint64_t eid, struct span data, bool whole);
 bool pop3_login_allowed(const struct pop3 *s);  /* USER and PASS may be sent here (SEC-13); in pop3_login.c */
-struct msg_sasl;
-struct msg_sasl_r;
-WAITS int pop3_login_ask(struct pop3 *s, struct msg_sasl *in, struct msg_sasl_r *out); /* as IPC_CALL; fills in the peer */
-WAITS int pop3_login_done(struct pop3 *s, const struct msg_sasl_r *out, int asked);    /* the end of a login: answers */
+struct sasl_dialog_result;
+struct sasl_dialog pop3_auth_dialog(struct pop3 *s);
+WAITS int pop3_login_done(struct pop3 *s, const struct sasl_dialog_result *r); /* the end of a login: answers */
 pop3_command pop3_list_stat, pop3_list_list, pop3_list_uidl, pop3_list_dele, pop3_list_rset; /* pop3_list.c */
 pop3_command pop3_retr_retr, pop3_retr_top; /* pop3_retr.c */
 void pop3_retr_forget(struct pop3 *s);      /* what was read ahead */

@@ -58,6 +58,10 @@ WAITS int conn_tls_start(struct conn *c, struct tls_service *service);
 WAITS int conn_tls_connect(struct conn *c, const struct tls_client_want *want, struct tls_client_got *got, struct fail *f);
 bool conn_tls(const struct conn *c);
 struct span conn_tls_info(const struct conn *c, struct arena *mem); /* "TLSv1.3 TLS_AES_128_GCM_SHA256"; lives in mem */
+/* What binds a login to this channel: "tls-exporter" of RFC 9266. False, nothing: not TLS 1.3, for which alone that is free
+ * of doubt. */
+enum { TLS_BINDING = 32 };
+bool conn_tls_binding(const struct conn *c, unsigned char out[TLS_BINDING]);
 bool conn_dead(const struct conn *c);                 /* broken: nothing can be sent any more */
 
 void conn_addr_of(struct conn_addr *out, const unsigned char ip[16], uint16_t port);

@@ -111,3 +111,11 @@ struct span conn_tls_info(const struct conn *c, struct arena *mem)
         return SPAN_NONE;
     return arena_printf(mem, "%s %s", SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl));
 }
+
+bool conn_tls_binding(const struct conn *c, unsigned char out[TLS_BINDING])
+{
+    static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 2: that label, a context of no octets, 32 octets */
+
+    return conn_tls(c) && SSL_version(c->ssl) == TLS1_3_VERSION &&
+           SSL_export_keying_material(c->ssl, out, TLS_BINDING, label, sizeof label - 1, NULL, 0, 1) == 1;
+}
