@@ -13,7 +13,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.environ.get("POSTEL", os.path.join(ROOT, "build-asan", "postel"))
 PASSWORD = "correct horse"
-SERVICES = ("smtp", "pop3", "pop3s", "imap", "imaps")
+SERVICES = ("smtp", "lmtp", "submission", "submissions", "pop3", "pop3s", "imap", "imaps")
 ORDINARY = "nobody"  # whom the server becomes where the tests run as root
 
 

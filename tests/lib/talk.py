@@ -4,7 +4,7 @@ A script is read line by line; `#` begins a comment line. NAME is a connection, 
 {password} is that of every account, {plain:NAME} the base64 of SASL PLAIN for NAME@example.test.
 
     option section.name = value      before anything else: the script gets a server of its own with this setting
-    connect NAME SERVICE [ipv6]      smtp, pop3, pop3s, imap, imaps (TLS at once for pop3s and imaps)
+    connect NAME SERVICE [ipv6]      smtp, lmtp, submission, pop3, imap; in TLS at once: submissions, pop3s, imaps
     NAME> text                       sends text and CRLF; \\r \\n \\0 \\\\ \\xNN are escapes
     NAME>> text                      the same without CRLF
     NAME repeat N text               sends text (with escapes, no CRLF added) N times, in large pieces
@@ -68,7 +68,7 @@ class Peer:
         self.sock = socket.create_connection((host, server.port[service]), TIMEOUT)
         self.buffer = b""
         self.reply = []
-        if service in ("pop3s", "imaps"):
+        if service in ("submissions", "pop3s", "imaps"):
             self.starttls()
 
     def starttls(self):
