@@ -15,7 +15,8 @@ from lib.talk import tls_context
 def quick():
     """A server that soon loses patience."""
     with Server(options={"limits.tls_handshake_s": "2", "limits.smtp_command_s": "5", "limits.smtp_data_s": "5",
-                         "limits.pop3_login_s": "5", "limits.sessions": "60"}) as server:
+                         "limits.pop3_login_s": "5", "limits.sessions": "60",
+                         "limits.smtp_errors_soft": "19"}) as server:
         yield server
 
 
