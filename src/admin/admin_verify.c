@@ -117,6 +117,14 @@ static bool agreed(const struct command_input *in)
     return fgets(line, sizeof line, stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
 }
 
+static int unreadable(const struct command_input *in, const struct fail *f)
+{
+    control_say(in, f);
+    if (strncmp(f->text, "index:", 6) == 0)
+        fprintf(stderr, "If it cannot be read at all: postel rebuild makes a new one of the message log.\n");
+    return 1;
+}
+
 static int offline(const struct command_input *in, const char *dir)
 {
     struct store_place p;
@@ -124,7 +132,7 @@ static int offline(const struct command_input *in, const char *dir)
     struct store_verify *v = NULL;
     bool repair = in->option[OPTION_REPAIR] != NULL;
     if (place_become_owner(dir, &f) != 0 || store_verify_open(&p, dir, repair, &f) != 0)
-        return control_say(in, &f);
+        return unreadable(in, &f);
     int rc = look(&p, true, &v, &f), status = rc == 0 ? verdict() : 1;
     if (rc == 0 && repair && n_damage > 0 && agreed(in)) {
         rc = mend(&p, v, &f);
@@ -139,7 +147,7 @@ static int offline(const struct command_input *in, const char *dir)
     }
     store_verify_free(v);
     store_verify_close(&p);
-    return rc != 0 ? control_say(in, &f) : status;
+    return rc != 0 ? unreadable(in, &f) : status;
 }
 
 /* Whether a store role listens there. */

@@ -167,6 +167,8 @@ def test_everything_comes_back(how):
         server.stop()
         rows = emails(server.data)
         destroy(server.data, how)
+        done = server.cli("verify", check=False)
+        assert done.returncode == 1 and "rebuild" in done.stderr
         said = rebuild(server)
         assert emails(server.data) == rows
         assert "messages were removed before and stay so" in said and "Recovered" not in said
