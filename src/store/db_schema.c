@@ -120,11 +120,55 @@ static const char version_3[] = "CREATE INDEX email_bid ON email(bid);";
 static const char version_4[] =
     "CREATE TABLE tree_due(account INTEGER PRIMARY KEY);"
     "INSERT INTO tree_due SELECT account FROM account;";
+static const char version_5[] =
+    /* The queue (store_queue.h). Ids are taken from those of emails, so none comes twice; the recipients of a message are
+     * qid + 1 .. qid + rcpts. Times are the queue's own (store_queue_time.c). Each message has one reference to its blob
+     * and goes with the last of its recipients and reports. report: who gets reports, empty: nobody. */
+    "CREATE TABLE queue_message("
+    " qid INTEGER PRIMARY KEY, bid INTEGER NOT NULL, account INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " flags INTEGER NOT NULL, ret INTEGER NOT NULL, rcpts INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    " msgid_hash INTEGER NOT NULL, trace BLOB NOT NULL, sender BLOB NOT NULL, report BLOB NOT NULL, envid BLOB NOT NULL,"
+    " edits BLOB NOT NULL);"
+    "CREATE INDEX queue_message_bid ON queue_message(bid);"
+
+    /* state: 0 waiting, 2 held. age: 0 not tried yet, then 1, 2: in this order they are leased, within it by due_ms (of a
+     * held one: when the hold ends). trying: the boot of the relay that may just be handing it over. */
+    "CREATE TABLE queue_rcpt("
+    " rid INTEGER PRIMARY KEY, qid INTEGER NOT NULL, state INTEGER NOT NULL, age INTEGER NOT NULL, tries INTEGER NOT NULL,"
+    " maybe_sent INTEGER NOT NULL, trying INTEGER NOT NULL, delayed INTEGER NOT NULL, notify INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, held_ms INTEGER NOT NULL,"
+    " domain BLOB NOT NULL, address BLOB NOT NULL, orcpt BLOB NOT NULL, route BLOB NOT NULL,"
+    " last_code INTEGER NOT NULL, last_status BLOB NOT NULL, last_text BLOB NOT NULL, last_host BLOB NOT NULL);"
+    "CREATE INDEX queue_rcpt_due ON queue_rcpt(domain, age, due_ms, rid) WHERE state = 0;"
+    "CREATE INDEX queue_rcpt_trying ON queue_rcpt(trying) WHERE trying <> 0;"
+    "CREATE INDEX queue_rcpt_held ON queue_rcpt(due_ms) WHERE state = 2;"
+    "CREATE TABLE queue_suspended(domain BLOB PRIMARY KEY, since_ms INTEGER NOT NULL) WITHOUT ROWID;"
+
+    /* A report (DSN) that is still to be made; action: enum dsn_action. It goes in the commit that brings the report. */
+    "CREATE TABLE queue_report("
+    " rid INTEGER NOT NULL, action INTEGER NOT NULL, qid INTEGER NOT NULL, due_ms INTEGER NOT NULL, tries INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL, code INTEGER NOT NULL, cause INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
+    " address BLOB NOT NULL, orcpt BLOB NOT NULL, status BLOB NOT NULL, text BLOB NOT NULL, host BLOB NOT NULL,"
+    " PRIMARY KEY(rid, action)) WITHOUT ROWID;"
+    "CREATE INDEX queue_report_due ON queue_report(due_ms);"
+
+    /* What happened to a message in one commit (store_event.h). id: time in ms << 16, and counting on: it grows at its
+     * right edge and is purged at its left. */
+    "CREATE TABLE event(id INTEGER PRIMARY KEY, trace BLOB NOT NULL, data BLOB NOT NULL);"
+
+    /* What accounts send (store_send.c). day: since 1970, UTC; fresh: recipients that were no correspondents before. */
+    "CREATE TABLE send_day("
+    " account INTEGER NOT NULL, day INTEGER NOT NULL, messages INTEGER NOT NULL, fresh INTEGER NOT NULL,"
+    " PRIMARY KEY(account, day)) WITHOUT ROWID;"
+    "CREATE TABLE correspondent("
+    " account INTEGER NOT NULL, address BLOB NOT NULL, last_s INTEGER NOT NULL, messages INTEGER NOT NULL,"
+    " PRIMARY KEY(account, address)) WITHOUT ROWID;";
 
 const struct db_step db_schema_steps[] = {
     {"the first tables", version_1, NULL},
     {"a tree of mailboxes, threads, uploads, values", version_2, NULL},
     {"emails by blob", version_3, NULL},
     {"mailboxes in the log", version_4, NULL},
+    {"the queue, delivery events, limits of sending", version_5, NULL},
 };
 const size_t db_schema_version = COUNT_OF(db_schema_steps);

@@ -3,6 +3,7 @@
 #define POSTEL_DB_SQL_H
 
 #include "store/db_sql_care.h"
+#include "store/db_sql_queue.h"
 
 #define DB_SQL(X)                                                                                                      \
     X(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                                                  \
@@ -132,6 +133,7 @@
     /* operations seen */                                                                                              \
     X(OP_GET, "SELECT result FROM op WHERE op = ?1")                                                                   \
     X(OP_INSERT, "INSERT INTO op(op, expires_s, result) VALUES(?1, ?2, ?3) ON CONFLICT(op) DO UPDATE SET result = ?3") \
+    DB_SQL_QUEUE(X)                                                                                                    \
     DB_SQL_CARE(X)                                                                                                     \
     X(OP_PURGE, "DELETE FROM op WHERE op IN (SELECT op FROM op WHERE op < ?1 AND expires_s < ?2 ORDER BY op LIMIT ?3)")
 

@@ -13,17 +13,18 @@
                    " sum(64 + meta + len * (1 - big)) AS n FROM blob GROUP BY seg) b ON b.seg = s.seg"                 \
                    " WHERE s.live <> coalesce(b.n, 0)")                                                                \
     X(VERIFY_STORE, "SELECT s.seg, s.emails, (SELECT count(*) FROM email), s.blobs, (SELECT count(*) FROM blob),"      \
-                    " s.next_eid, (SELECT coalesce(max(eid), 0) FROM email),"                                          \
+                    " s.next_eid, max((SELECT coalesce(max(eid), 0) FROM email), (SELECT coalesce(max(rid), 0) FROM queue_rcpt)),"\
                     " s.next_bid, (SELECT coalesce(max(bid), 0) FROM blob),"                                           \
                     " s.next_mailbox, (SELECT coalesce(max(mailbox), 0) FROM mailbox)"                                 \
                     " FROM segment s ORDER BY s.seg DESC LIMIT 1")                                                     \
     X(VERIFY_BLOBS, "SELECT b.bid, b.seg, b.off, b.meta, b.len, b.big, b.refs,"                                        \
                     " (SELECT count(*) FROM email e WHERE e.bid = b.bid) + (SELECT count(*) FROM upload u"             \
-                    " WHERE u.bid = b.bid), (SELECT end FROM segment s WHERE s.seg = b.seg)"                           \
+                    " WHERE u.bid = b.bid) + (SELECT count(*) FROM queue_message q WHERE q.bid = b.bid), (SELECT end FROM segment s WHERE s.seg = b.seg)"                           \
                     " FROM blob b WHERE b.bid > ?1 ORDER BY b.bid LIMIT ?2")                                           \
     X(VERIFY_USES, "SELECT e.eid, e.account, m.mailbox, m.uid, (SELECT name FROM mailbox x WHERE x.account = e.account" \
                    " AND x.mailbox = m.mailbox) FROM email e LEFT JOIN member m ON m.eid = e.eid WHERE e.bid = ?1"     \
-                    " UNION ALL SELECT 0, account, 0, 0, NULL FROM upload WHERE bid = ?1")                             \
+                    " UNION ALL SELECT 0, account, 0, 0, NULL FROM upload WHERE bid = ?1"                              \
+                    " UNION ALL SELECT -1, account, 0, qid, trace FROM queue_message WHERE bid = ?1")                  \
     X(VERIFY_EMAILS, "SELECT e.eid, e.account, e.bid, e.size, e.edits, b.len,"                                         \
                      " (SELECT count(*) FROM member m WHERE m.eid = e.eid),"                                           \
                      " e.eid >= coalesce((SELECT value FROM state WHERE name = 'threaded'), 1)"                        \
@@ -46,14 +47,17 @@
     X(REPAIR_LIVE, "UPDATE segment SET live = (SELECT coalesce(sum(64 + meta + len * (1 - big)), 0) FROM blob b"       \
                    " WHERE b.seg = segment.seg) WHERE seg = ?1")                                                       \
     X(REPAIR_STORE, "UPDATE segment SET emails = (SELECT count(*) FROM email), blobs = (SELECT count(*) FROM blob),"   \
-                    " next_eid = max(next_eid, (SELECT coalesce(max(eid), 0) + 1 FROM email)),"                        \
+                    " next_eid = max(next_eid, (SELECT coalesce(max(eid), 0) + 1 FROM email),"                         \
+                    " (SELECT coalesce(max(rid), 0) + 1 FROM queue_rcpt)),"                                            \
                     " next_bid = max(next_bid, (SELECT coalesce(max(bid), 0) + 1 FROM blob)),"                         \
                     " next_mailbox = max(next_mailbox, (SELECT coalesce(max(mailbox), 0) + 1 FROM mailbox))"           \
                     " WHERE seg = ?1")                                                                                 \
     X(REPAIR_REFS, "UPDATE blob SET refs = (SELECT count(*) FROM email e WHERE e.bid = blob.bid)"                      \
-                   " + (SELECT count(*) FROM upload u WHERE u.bid = blob.bid) WHERE bid = ?1")                         \
+                   " + (SELECT count(*) FROM upload u WHERE u.bid = blob.bid)"                                         \
+                   " + (SELECT count(*) FROM queue_message q WHERE q.bid = blob.bid) WHERE bid = ?1")                       \
     X(REPAIR_BLOB, "DELETE FROM blob WHERE bid = ?1 AND NOT EXISTS(SELECT 1 FROM email e WHERE e.bid = blob.bid)"      \
-                   " AND NOT EXISTS(SELECT 1 FROM upload u WHERE u.bid = blob.bid)")                                   \
+                   " AND NOT EXISTS(SELECT 1 FROM upload u WHERE u.bid = blob.bid)"                                    \
+                   " AND NOT EXISTS(SELECT 1 FROM queue_message q WHERE q.bid = blob.bid)")                              \
     X(REPAIR_MARK, "UPDATE email SET flags = flags | ?2 WHERE bid = ?1")                                               \
     X(REPAIR_EMAIL, "DELETE FROM email WHERE eid = ?1")                                                                \
     X(REPAIR_EMAIL_SIZE, "UPDATE email SET size = ?2 WHERE eid = ?1")                                                  \
