@@ -85,6 +85,14 @@
     X(SEARCH_TEXT_BYTES, 196608, 4096, 196608, "bytes", "of a message's text kept for searches; longer ones are read each time") \
     X(SEARCH_FILES, 8, 1, 64, "accounts", "whose text for searches stays open")                                        \
     X(ORPHAN_S, 3600, 0, 31536000, "seconds", "a file that nothing refers to is kept before it is removed")            \
+    X(QUEUE_S, 432000, 3600, 2592000, "seconds", "mail for elsewhere is tried; RFC 5321 4.5.4.1 wants 4 to 5 days")    \
+    X(EXPIRE_GRACE_S, 3600, 60, 86400, "seconds", "beyond queue_s that mail may wait for a last try")                  \
+    X(DSN_DELAY_S, 14400, 60, 432000, "seconds", "before the sender is told that mail still waits")                    \
+    X(DSN_GATHER_MS, 2000, 0, 600000, "ms", "a report waits for other recipients of its message")                      \
+    X(DSN_BODY_BYTES, 50000, 0, 1048576, "bytes", "a message up to this comes back whole in a report, else its header") \
+    X(SEND_MESSAGES, 1000, 1, 1000000000, "messages", "a day from one account")                                        \
+    X(SEND_NEW_RCPTS, 200, 1, 1000000000, "recipients", "a day that an account never wrote to before")                 \
+    X(EVENT_DAYS, 30, 1, 3650, "days", "delivery events are kept")                                                     \
     X(STOP_FRONT_S, 10, 0, 600, "seconds", "fronts may take to finish commands at stop")                               \
     X(STOP_RELAY_S, 30, 0, 600, "seconds", "relay may take at stop")
 

@@ -19,7 +19,8 @@
     X(PASSWORD_CHECKS, "password checks that were computed")                                                           \
     X(COMMITS, "group commits")                                                                                        \
     X(COMMITTED, "operations committed")                                                                               \
-    X(SCANNED, "messages scanned")
+    X(SCANNED, "messages scanned")                                                                                     \
+    X(MAYBE_TWICE, "attempts to send that ended without an answer: copies there may be two of")
 
 enum counter_id {
 #define X(name, help) COUNTER_##name,

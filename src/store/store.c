@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "store/store_impl.h"
 #include "store/store_io.h"
+#include "store/store_queue_impl.h"
 #include "store/store_text.h"
 #include "store/store_thread.h"
 #include "store/store_tidy.h"
@@ -292,7 +293,7 @@ static int open_log(struct store *s, uint64_t segment_bytes, struct fail *f)
     }
     if (check_belongs(s, seg != 0, f) != 0)
         return -1;
-    if (store_thread_load(s) != 0)
+    if (store_thread_load(s) != 0 || store_queue_open(s) != 0)
         return db_fail(s->db, f);
     s->log = msglog_open(s->dir, segment_bytes, seg, end, f);
     return s->log != NULL ? 0 : -1;
@@ -327,6 +328,9 @@ static void init(struct store *s)
     map_init(&s->accounts);
     map_init(&s->batch_ids);
     map_init(&s->spools);
+    map_init(&s->queue.leases);
+    map_init(&s->queue.told);
+    pthread_mutex_init(&s->queue.lock, NULL);
     arena_init(&s->mem);
     s->purged_ms = clock_mono_ms();
     s->sweep.wanted = s->note.trees = true;
@@ -373,6 +377,7 @@ void store_close(struct store *s)
     free(s->idle);
     db_close(s->db, !s->broken);
     store_account_forget(s, true);
+    store_queue_close(s);
     map_done(&s->accounts);
     map_done(&s->batch_ids);
     map_done(&s->spools);

@@ -19,6 +19,7 @@
 #include "run/ipc.h"
 
 struct store;
+struct store_extra;
 
 struct store_options {
     uint64_t segment_bytes;     /* 0: limit segment_bytes */
@@ -40,9 +41,11 @@ void store_close(struct store *s); /* commits what was submitted, checkpoints, e
  * write or sync of data never gives 0; after one that leaves the files in doubt `broken` is called (REL-04). */
 struct store_write {
     enum msg_id id;             /* MSG_ID_ingest, append, copy, flags_set, expunge, mailbox_create, mailbox_set,
-                                 * mailbox_remove, blob_put, kv_set, quota_set, recount, account_gone */
+                                 * mailbox_remove, blob_put, kv_set, quota_set, recount, account_gone, event_note; and what
+                                 * store_queue.h says */
     uint64_t account;           /* for all but ingest, quota_set, recount; kv_set: 0 = the whole store's */
     const void *in;             /* struct msg_<id> */
+    const struct store_extra *extra; /* of an ingest that goes on elsewhere (store_queue.h), or NULL */
     void *out;                  /* struct msg_<id>_r; its lists live in mem */
     struct arena *mem;
     int result;

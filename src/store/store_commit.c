@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "run/shared.h"
 #include "store/store_impl.h"
+#include "store/store_queue_impl.h"
 #include "store/store_thread.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@
 enum { THREADS_BEHIND = 100000 }; /* a second's work for a reader who wants a thread */
 
 struct counters {
-    uint64_t eid, bid, mailbox, emails, blobs, threaded;
+    uint64_t eid, bid, mailbox, emails, blobs, threaded, event;
 };
 
 struct attempt {
@@ -119,14 +120,21 @@ static apply_fn *const appliers[MSG_ID_COUNT] = {
     [MSG_ID_account_gone] = store_remove_account,
     [MSG_ID_mailbox_list] = store_mailbox_make_inbox,
     [MSG_ID_thread_get] = store_thread_apply,
+    [MSG_ID_queue_attempt] = store_queue_attempt,
+    [MSG_ID_queue_result] = store_queue_result,
+    [MSG_ID_queue_change] = store_queue_change,
+    [MSG_ID_queue_suspend] = store_queue_suspend,
+    [MSG_ID_event_note] = store_event_note,
 };
 
 static int apply(struct store *s, struct store_op *op)
 {
-    apply_fn *fn = (int)op->w->id == STORE_SWEEP  ? store_sweep_apply
-                   : (int)op->w->id == STORE_NOTE ? store_note_apply
-                   : op->w->id < MSG_ID_COUNT    ? appliers[op->w->id]
-                                                 : NULL;
+    apply_fn *fn = (int)op->w->id == STORE_SWEEP         ? store_sweep_apply
+                   : (int)op->w->id == STORE_NOTE        ? store_note_apply
+                   : (int)op->w->id == STORE_QUEUE_PEER  ? store_queue_peer
+                   : (int)op->w->id == STORE_QUEUE_LATER ? store_report_later
+                   : op->w->id < MSG_ID_COUNT            ? appliers[op->w->id]
+                                                         : NULL;
     op->w->trial = op->w->step;
     return fn != NULL ? fn(s, op) : fail_perm(&op->w->fail, "5.5.1", "not an operation that writes");
 }
@@ -189,9 +197,10 @@ static int write_segments(struct store *s)
 
 static int attempt(struct store *s, struct store_op *ops, size_t n, struct attempt *t)
 {
-    *t = (struct attempt){.before = {s->next_eid, s->next_bid, s->next_mailbox, s->emails, s->blobs, s->threaded}};
+    *t = (struct attempt){.before = {s->next_eid, s->next_bid, s->next_mailbox, s->emails, s->blobs, s->threaded, s->event}};
     s->records.n = s->live.n = s->big_dead.n = s->gone.n = 0;
     s->big_dirty = false;
+    store_queue_begin(s);
     if (db_begin(s->db) != 0)
         return -1;
     for (size_t i = 0; i < n; i++)
@@ -229,6 +238,7 @@ static void undo(struct store *s, struct store_op *ops, size_t n, const struct a
     s->emails = t->before.emails;
     s->blobs = t->before.blobs;
     s->threaded = t->before.threaded;
+    s->event = t->before.event;
     for (size_t i = 0; i < n; i++) {
         struct store_op *op = &ops[i];
         if (op->spool != NULL)
@@ -275,6 +285,8 @@ static void settle(struct store *s, struct store_op *ops, size_t n, const struct
         else if (op->state == OP_LATER)
             op->w->step = op->w->trial;
     }
+    if (t->changed)
+        store_queue_settled(s, ops, n);
     atomic_fetch_add_explicit(&s->committed, (uint64_t)done, memory_order_relaxed);
     counter_add(COUNTER_COMMITTED, done);
 }
@@ -363,15 +375,20 @@ static void put_back(struct store *s, struct store_write *first, struct store_wr
     pthread_mutex_unlock(&s->lock);
 }
 
-/* One slot per write. The same operation twice in a batch: the second one comes again in the next, and is a repetition.
+/* One slot per write; those that need no commit are given back. The same operation twice in a batch: the second one comes again in the next, and is a repetition.
  */
-static void take(struct store *s, struct store_write *list)
+static struct store_write *take(struct store *s, struct store_write *list)
 {
-    struct store_write *later = NULL, **at = &later;
+    struct store_write *later = NULL, **at = &later, *beside = NULL, **beside_at = &beside;
     for (struct store_write *w = list, *next; w != NULL; w = next) {
         struct span id = store_op_id(w);
         next = w->next;
         w->next = NULL;
+        if (store_queue_beside(w)) {
+            *beside_at = w;
+            beside_at = &w->next;
+            continue;
+        }
         w->result = 0;
         w->fail = (struct fail){0};
         if (id.n > 0 && map_put(&s->batch_ids, id, w) != NULL) {
@@ -385,14 +402,16 @@ static void take(struct store *s, struct store_write *list)
         if (s->ops.v[i].id.n > 0)
             map_take(&s->batch_ids, s->ops.v[i].id);
     put_back(s, later, at);
+    return beside;
 }
 
 void store_commit_run(struct store *s, struct store_write *list)
 {
     struct store_write *later = NULL, **at = &later;
     s->ops.n = s->feed.n = 0;
-    take(s, list);
-    run(s, s->ops.v, s->ops.n);
+    struct store_write *beside = take(s, list);
+    if (s->ops.n > 0)
+        run(s, s->ops.v, s->ops.n);
     for (size_t i = 0; i < s->ops.n; i++) {
         struct store_write *w = s->ops.v[i].w;
         if (s->ops.v[i].state == OP_LATER) {
@@ -401,6 +420,11 @@ void store_commit_run(struct store *s, struct store_write *list)
         } else {
             w->done(w);
         }
+    }
+    for (struct store_write *next; beside != NULL; beside = next) { /* what the commit told is seen by them */
+        next = beside->next;
+        store_queue_beside_run(s, beside);
+        beside->done(beside);
     }
     put_back(s, later, at);
     if (s->feed.n > 0 && s->on_changed != NULL)

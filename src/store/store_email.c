@@ -5,19 +5,13 @@
 
 enum { READ_MOST = 65536 };
 
-struct place {
-    struct msglog_place log;
-    uint64_t account, size;
-    struct span edits;
-};
-
-static int find(struct db *db, uint64_t eid, struct place *out, struct arena *mem)
+static int find(struct db *db, uint64_t eid, struct store_read_place *out, struct arena *mem)
 {
     enum db_id id = DB_EMAIL_PLACE;
     int rc = DB_FIRST(db, id, DB_I(eid));
     if (rc != 1)
         return rc;
-    *out = (struct place){.account = (uint64_t)db_i64(db, id, 0),
+    *out = (struct store_read_place){.account = (uint64_t)db_i64(db, id, 0),
                           .size = (uint64_t)db_i64(db, id, 1),
                           .edits = arena_copy(mem, db_bytes(db, id, 2)),
                           .log = {.bid = (uint64_t)db_i64(db, id, 3),
@@ -31,7 +25,7 @@ static int find(struct db *db, uint64_t eid, struct place *out, struct arena *me
 }
 
 /* Bytes [from, from + n) of the edited message; n was clipped to it. */
-static int window(struct store *s, const struct place *p, uint64_t from, size_t n, char *out, struct arena *mem,
+static int window(struct store *s, const struct store_read_place *p, uint64_t from, size_t n, char *out, struct arena *mem,
                   struct fail *f)
 {
     struct edit_walk w;
@@ -52,29 +46,38 @@ static int window(struct store *s, const struct place *p, uint64_t from, size_t 
     return 0;
 }
 
+int store_read_window(struct store *s, const struct store_read_place *p, uint64_t from, size_t n, struct span *out,
+                      struct arena *mem, struct fail *f)
+{
+    if (edit_size(p->edits, p->log.len) != p->size)
+        return fail_temp(f, "4.3.0", "stored message is damaged: edit list");
+    *out = SPAN_NONE;
+    if (from >= p->size)
+        return 0;
+    n = (size_t)MIN_OF((uint64_t)n, p->size - from);
+    char *data = arena_alloc(mem, n + 1);
+    if (window(s, p, from, n, data, mem, f) != 0)
+        return -1;
+    *out = span_of(data, n);
+    return 0;
+}
+
 /* place: as find gave it, rc its answer. */
-static int read_place(struct store *s, uint64_t account, const struct place *p, int rc, const struct msg_email_slice *in,
+static int read_place(struct store *s, uint64_t account, const struct store_read_place *p, int rc, const struct msg_email_slice *in,
                       struct msg_email_read_r *out, struct arena *mem, struct fail *f)
 {
     if (rc == 0 || p->account != account)
         return fail_perm(f, "5.2.0", "no such message");
-    if (edit_size(p->edits, p->log.len) != p->size)
-        return fail_temp(f, "4.3.0", "stored message is damaged: edit list");
     out->size = p->size;
-    if (in->offset >= p->size)
-        return 0;
-    size_t n = (size_t)MIN_OF((uint64_t)MIN_OF(in->length, (uint32_t)READ_MOST), p->size - in->offset);
-    char *data = arena_alloc(mem, n + 1);
-    if (window(s, p, in->offset, n, data, mem, f) != 0)
+    if (store_read_window(s, p, in->offset, MIN_OF(in->length, (uint32_t)READ_MOST), &out->data, mem, f) != 0)
         return -1;
-    out->data = span_of(data, n);
     return 0;
 }
 
 static int read_pinned(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
                        struct arena *mem, struct fail *f)
 {
-    struct place p;
+    struct store_read_place p;
     *out = (struct msg_email_read_r){0};
     struct db *db = store_reader(s);
     int rc = find(db, in->eid, &p, mem);
@@ -100,7 +103,7 @@ int store_email_read(struct store *s, uint64_t account, const struct msg_email_r
 enum { SLICES_BYTES = 192 * 1024, SLICE_ROW = 24 };
 
 struct slices {
-    struct place *place;
+    struct store_read_place *place;
     int *found;
     uint32_t n;
 };

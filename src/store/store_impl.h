@@ -52,6 +52,7 @@ struct store_op {
     struct span big_body; /* for a file of its own, when it was not spooled */
     uint64_t big_from;    /* or that blob's file, 0: none */
     size_t n;
+    uint64_t refs;        /* messages of the queue that it makes */
 };
 
 /* Rewriting of segments, and the search for orphans (store_sweep.c). */
@@ -76,6 +77,25 @@ struct store_note {
 struct store_dead { uint64_t bid, ticket; uint32_t seg; };
 
 #define STORE_STATE_LOG SPAN("log")     /* in the table state: this index is that of the log beside it */
+/* What the committer keeps of the queue in memory (store_queue_impl.h). */
+struct store_ready { struct span domain; int64_t due_ms; };
+struct store_queue {
+    _Atomic int64_t skew_ms;        /* of the wall clock against the queue's */
+    int64_t wall_ms, mono_ms;       /* at the last look */
+    int64_t seen_ms;                /* the queue's time as last saved */
+    bool skew_dirty;
+    pthread_mutex_t lock;
+    struct map leases;              /* by rid: struct store_lease; under the lock */
+    struct map told;                /* by domain: what relay knows to be due there */
+    VEC(struct store_ready) ready;  /* of this batch; in s->mem */
+    bool reports;                   /* this batch made or moved some */
+    uint64_t round;                 /* where the search for what is too old goes on */
+    bool more;                      /* it goes on at once */
+    void (*on_ready)(void *arg, const struct msg_queue_ready *v, size_t n);
+    void *ready_arg;
+    void (*on_report)(void *arg);
+    void *report_arg;
+};
 
 struct store_live {
     uint32_t seg;
@@ -116,6 +136,8 @@ struct store {
     int64_t purged_ms;
     struct store_sweep sweep;
     struct store_note note;
+    struct store_queue queue;
+    uint64_t event; /* the last event's id */
     VEC(struct store_dead) dead;
     _Atomic int64_t pinned_until_ms; /* a backup is being made */
 

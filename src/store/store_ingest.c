@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "format/edit.h"
 #include "store/store_meta.h"
+#include "store/store_queue_impl.h"
 
 enum { FLAGS_KNOWN = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT };
 
@@ -37,7 +38,7 @@ static int check_shape(const struct msg_ingest *in, struct fail *f)
 {
     if (in->op.n != 16)
         return fail_perm(f, "5.5.4", "ingest: an operation id has 16 bytes");
-    if (in->targets.n == 0 || in->targets.n > UINT16_MAX)
+    if (in->targets.n + in->remotes.n == 0 || in->targets.n > UINT16_MAX || in->remotes.n > UINT16_MAX)
         return fail_perm(f, "5.5.3", "ingest: no targets, or too many");
     if (in->refs.n % 8 != 0 || in->refs.n > 8 * (size_t)LIMIT(THREAD_REFS))
         return fail_perm(f, "5.5.4", "ingest: refs is not a short list of hashes");
@@ -60,6 +61,8 @@ static int check_targets(struct store *s, struct store_op *op, uint64_t stored, 
         str_init(&edits, &s->mem);
         if (op->w->id == MSG_ID_ingest && edit_delivery(&edits, in->sender, t->address, f) != 0)
             return -1;
+        if (op->w->id == MSG_ID_ingest && in->edits.n > 0) /* those of the submission, behind the version byte */
+            str_add(&edits, span_from(in->edits, 1));
         op->edits[i] = str_span(&edits);
         struct store_account *a = store_account_get(s, t->account, false);
         if (a == NULL && db_trouble(s->db) != DB_FINE)
@@ -102,7 +105,8 @@ int store_ingest_message(struct store *s, struct store_op *op, const struct stor
     struct fail *f = &op->w->fail;
     if (check_shape(in, f) != 0 || store_body_take(s, op, from, f) != 0)
         return -1;
-    if (check_targets(s, op, s->records.v[op->record - 1].body_len, f) != 0) {
+    uint64_t stored = s->records.v[op->record - 1].body_len;
+    if ((op->w->id == MSG_ID_ingest && store_queue_ingest_check(s, op, stored, f) != 0) || check_targets(s, op, stored, f) != 0) {
         store_body_give(s, op);
         return -1;
     }
@@ -117,6 +121,9 @@ int store_ingest_message(struct store *s, struct store_op *op, const struct stor
 int store_ingest_plan(struct store *s, struct store_op *op)
 {
     op->arrival = op->w->in;
+    op->keywords = SPAN_NONE;
+    if (op->w->extra != NULL && store_keyword_pack(op->w->extra->keywords, &op->keywords, &s->mem, &op->w->fail) != 0)
+        return -1;
     return store_ingest_message(s, op, NULL, SPAN_NONE);
 }
 
@@ -160,7 +167,7 @@ int store_ingest_insert(struct store *s, struct store_op *op)
     int64_t now = clock_now_ms();
     if (still_there(s, op) != 0)
         return -1;
-    if (store_body_insert(s, op, op->n) != 0)
+    if (store_body_insert(s, op, op->n + op->refs) != 0)
         return -1;
     for (uint32_t i = 0; i < op->n; i++)
         if (insert_target(s, op, i, &s->records.v[op->record - 1], now) != 0)
@@ -174,5 +181,7 @@ int store_ingest_apply(struct store *s, struct store_op *op)
     out->repeated = 0;
     out->results.v = op->results;
     out->results.n = (uint32_t)op->n;
-    return store_ingest_insert(s, op);
+    if (store_send_count(s, op) != 0 || store_ingest_insert(s, op) != 0)
+        return -1;
+    return store_queue_ingest(s, op);
 }

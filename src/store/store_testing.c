@@ -70,7 +70,13 @@ static void written(struct store_write *w)
 int store_testing_write(struct store *s, enum msg_id id, uint64_t account, const void *in, void *out, struct arena *mem,
                         struct fail *f)
 {
-    struct waiting x = {.w = {.id = id, .account = account, .in = in, .out = out, .mem = mem, .done = written},
+    return store_testing_write_extra(s, id, account, in, NULL, out, mem, f);
+}
+
+int store_testing_write_extra(struct store *s, enum msg_id id, uint64_t account, const void *in, const struct store_extra *extra,
+                              void *out, struct arena *mem, struct fail *f)
+{
+    struct waiting x = {.w = {.id = id, .account = account, .in = in, .extra = extra, .out = out, .mem = mem, .done = written},
                         .lock = PTHREAD_MUTEX_INITIALIZER,
                         .wake = PTHREAD_COND_INITIALIZER};
     store_submit(s, &x.w);

@@ -18,6 +18,8 @@ struct store *store_testing_open(void); /* small segments (1 MiB), big above 64 
 /* Each submits and waits; the result as in store_write. */
 int store_testing_write(struct store *s, enum msg_id id, uint64_t account, const void *in, void *out, struct arena *mem,
                         struct fail *f);
+int store_testing_write_extra(struct store *s, enum msg_id id, uint64_t account, const void *in, const struct store_extra *extra,
+                              void *out, struct arena *mem, struct fail *f);
 /* One message for n accounts from `first` on. op NULL: a new one. */
 int store_testing_ingest(struct store *s, const struct op_id *op, uint64_t first, uint32_t n, struct span body,
                          struct msg_ingest_r *out, struct arena *mem, struct fail *f);

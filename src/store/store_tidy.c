@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "store/store_blob.h"
+#include "store/store_queue_impl.h"
 #include "store/store_thread.h"
 
 enum {
@@ -83,8 +84,11 @@ static int by_age(struct store *s, size_t *gone)
     int ops = store_op_purge(s, gone), tombstones = ops < 0 ? -1 : purge_gone(s, gone);
     int blobs = tombstones < 0 ? -1 : store_blob_purge(s, UPLOAD_STEP, &uploads);
     int values = blobs < 0 ? -1 : purge_values(s, gone);
+    int events = values < 0 ? -1 : store_event_purge(s, gone);
     *gone += uploads;
-    return values < 0 ? -1 : (ops | tombstones | blobs | values) != 0;
+    if (events < 0 || DB_RUN(s->db, DB_SEND_PURGE, DB_I(clock_now_s() / 86400 - 1)) != 0)
+        return -1;
+    return (ops | tombstones | blobs | values | events) != 0;
 }
 
 static int step(struct store *s, size_t *gone, bool *aged)

@@ -1,0 +1,275 @@
+/* store_queue_result: what relay did: attempts begun, results; and what its death leaves in doubt. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "run/shared.h"
+#include "store/store_queue_impl.h"
+
+enum { TIDY_ROWS = 500, TEXT_MOST = 4000 };
+
+/* A recipient with its message, kept over rows of the same message. 1, 0: not there any more, -1. */
+struct found { struct store_queue_rcpt r; struct store_queue_message m; };
+
+static int find(struct store *s, uint64_t rid, struct found *x)
+{
+    int rc = store_queue_rcpt_get(s->db, rid, &x->r, &s->mem);
+    if (rc != 1 || x->m.qid == x->r.qid)
+        return rc;
+    rc = store_queue_message_get(s->db, x->r.qid, &x->m, &s->mem);
+    return rc != 1 ? -1 : 1;
+}
+
+/* ---- attempts ---- */
+
+/* Relay has it by a lease; or it asks again after we started anew, when leases were forgotten and the attempt was not. */
+static bool may_try(struct store *s, const struct store_queue_rcpt *r, uint64_t boot)
+{
+    uint64_t owner;
+    return store_queue_leased(s, r->rid, &owner) ? owner == boot && r->trying == 0 : r->trying == boot;
+}
+
+int store_queue_attempt(struct store *s, struct store_op *op)
+{
+    const struct msg_queue_attempt *in = op->w->in;
+    uint64_t boot = op->w->account;
+    struct found x = {0};
+    struct store_event e;
+    uint64_t told = 0;
+    for (uint32_t i = 0; i < in->rids.n; i++) { /* all are looked at before one is changed */
+        int rc = find(s, in->rids.v[i].rid, &x);
+        if (rc < 0)
+            return -1;
+        if (rc == 0 || !may_try(s, &x.r, boot))
+            return fail_temp(&op->w->fail, "4.3.0", "queue_attempt: not leased, or tried already");
+    }
+    for (uint32_t i = 0; i < in->rids.n; i++) {
+        if (find(s, in->rids.v[i].rid, &x) != 1 || DB_RUN(s->db, DB_QUEUE_RCPT_TRYING, DB_I(x.r.rid), DB_I(boot)) != 0)
+            return -1;
+        if (told != x.m.qid && told != 0 && store_event_write(s, &e) != 0)
+            return -1;
+        if (told != x.m.qid)
+            store_event_begin(&e, &s->mem, x.m.trace, x.m.account, x.m.sender, x.m.size, x.m.msgid_hash);
+        told = x.m.qid;
+        store_event_step(&e, &(struct msg_event_row){.kind = EVENT_ATTEMPT, .address = x.r.address, .host = in->host, .tls = in->tls});
+    }
+    return told != 0 ? store_event_write(s, &e) : 0;
+}
+
+/* REL-03: the far side may have it, or not: it is tried again, and each possible second copy is counted and told. */
+static int maybe_twice(struct store *s, const struct store_queue_message *m, struct span address, struct span host)
+{
+    LOG(LOG_WARN, "queue.maybe_twice", L_ID(m->trace), L_SPAN("to", address));
+    counter_add(COUNTER_MAYBE_TWICE, 1);
+    return store_event_of(s, m, &(struct msg_event_row){.kind = EVENT_MAYBE_TWICE, .address = address, .host = host});
+}
+
+/* ---- results ---- */
+
+static bool wants(uint32_t notify, uint32_t which) /* RFC 3461 4.1: without NOTIFY failures are told, delays may be */
+{
+    return notify == 0 ? which != DSN_SUCCESS : (notify & which) != 0;
+}
+
+int store_queue_fail(struct store *s, const struct store_queue_message *m, const struct store_queue_rcpt *r, uint32_t kind,
+                     const struct msg_event_row *why)
+{
+    struct msg_event_row step = *why;
+    step.kind = kind;
+    step.address = r->address;
+    if (store_event_of(s, m, &step) != 0)
+        return -1;
+    if (wants(r->notify, DSN_FAILURE) && store_report_put(s, m, r->rid, DSN_FAILED, r->address, r->orcpt, &step) != 0)
+        return -1;
+    return store_queue_rcpt_end(s, m, r->rid);
+}
+
+static int delivered(struct store *s, const struct found *x, const struct msg_queue_done *d, struct msg_event_row *step)
+{
+    step->kind = EVENT_DELIVERED;
+    if (store_event_of(s, &x->m, step) != 0)
+        return -1;
+    /* RFC 3461 5.2.2: a far side that knows DSN tells itself; of one that does not we tell that it took the message */
+    if ((d->flags & QUEUE_DSN_SENT) == 0 && (x->r.notify & DSN_SUCCESS) != 0 &&
+        store_report_put(s, &x->m, x->r.rid, DSN_RELAYED, x->r.address, x->r.orcpt, step) != 0)
+        return -1;
+    return store_queue_rcpt_end(s, &x->m, x->r.rid);
+}
+
+static int deferred(struct store *s, const struct found *x, const struct msg_queue_done *d, struct msg_event_row *step, int64_t now)
+{
+    const struct store_queue_rcpt *r = &x->r;
+    if (now >= r->expires_ms)
+        return store_queue_fail(s, &x->m, r, EVENT_EXPIRED, step);
+    int64_t due = MIN_OF(MAX_OF(store_queue_of_wall(s, d->due_ms), now + 1000), r->expires_ms);
+    bool late = r->delayed == 0 && now - x->m.created_ms >= LIMIT(DSN_DELAY_S) * 1000 && wants(r->notify, DSN_DELAY);
+    bool maybe = (d->flags & QUEUE_MAYBE_SENT) != 0;
+    if (maybe && maybe_twice(s, &x->m, r->address, step->host) != 0)
+        return -1;
+    step->kind = EVENT_DEFERRED;
+    step->due_ms = store_queue_wall(s, due);
+    if (store_event_of(s, &x->m, step) != 0 ||
+        DB_RUN(s->db, DB_QUEUE_RCPT_DEFER, DB_I(r->rid), DB_I(due), DB_I(late), DB_I(d->code), DB_B(step->status),
+               DB_B(step->text), DB_B(step->host), DB_I(maybe)) != 0)
+        return -1;
+    step->due_ms = store_queue_wall(s, r->expires_ms); /* in the report: so long we go on */
+    if (late && store_report_put(s, &x->m, r->rid, DSN_DELAYED, r->address, r->orcpt, step) != 0)
+        return -1;
+    store_queue_ready(s, r->domain, due);
+    return 0;
+}
+
+static int result_one(struct store *s, struct store_op *op, struct found *x, const struct msg_queue_done *d, int64_t now)
+{
+    const struct msg_queue_result *in = op->w->in;
+    uint64_t owner;
+    int rc = find(s, d->rid, x);
+    if (rc != 1)
+        return rc;
+    bool leased = store_queue_leased(s, d->rid, &owner) && owner == op->w->account;
+    if (!leased && x->r.trying != op->w->account) {
+        LOG(LOG_WARN, "queue.result", L_ID(x->m.trace), L_Z("why", "of a recipient that this relay does not have"));
+        return 0;
+    }
+    struct msg_event_row step = {.address = x->r.address, .host = in->host, .tls = in->tls, .code = d->code,
+        .status = span_sub(d->status, 0, 20), .text = span_sub(d->text, 0, TEXT_MOST), .cause = d->cause};
+    switch ((enum queue_outcome)d->outcome) {
+    case QUEUE_DELIVERED:
+        return delivered(s, x, d, &step);
+    case QUEUE_DEFERRED:
+        return deferred(s, x, d, &step, now);
+    case QUEUE_FAILED:
+        return store_queue_fail(s, &x->m, &x->r, EVENT_FAILED, &step);
+    }
+    return fail_perm(&op->w->fail, "5.5.4", "queue_result: unknown outcome");
+}
+
+int store_queue_result(struct store *s, struct store_op *op)
+{
+    const struct msg_queue_result *in = op->w->in;
+    struct found x = {0};
+    int64_t now = store_queue_now(s);
+    for (uint32_t i = 0; i < in->done.n; i++)
+        if (in->done.v[i].outcome > QUEUE_FAILED)
+            return fail_perm(&op->w->fail, "5.5.4", "queue_result: unknown outcome");
+    for (uint32_t i = 0; i < in->done.n; i++)
+        if (result_one(s, op, &x, &in->done.v[i], now) != 0)
+            return -1;
+    return store_queue_time_save(s);
+}
+
+/* ---- relay's death ---- */
+
+/* What it was handing over is in doubt. */
+int store_queue_peer(struct store *s, struct store_op *op)
+{
+    VEC(uint64_t) rids = {0};
+    enum db_id id = DB_QUEUE_TRYING;
+    int64_t now = store_queue_now(s);
+    int rc = DB_FIRST(s->db, id, DB_I(op->w->account));
+    for (; rc == 1; rc = db_next(s->db, id))
+        *VEC_PUSH(&rids) = (uint64_t)db_i64(s->db, id, 0);
+    struct found x = {0};
+    for (size_t i = 0; rc == 0 && i < rids.n; i++) {
+        rc = find(s, rids.v[i], &x) != 1 || DB_RUN(s->db, DB_QUEUE_RCPT_LOST, DB_I(rids.v[i]), DB_I(now)) != 0 ||
+                     maybe_twice(s, &x.m, x.r.address, SPAN_NONE) != 0
+                 ? -1
+                 : 0;
+        if (rc == 0)
+            store_queue_ready(s, x.r.domain, now);
+    }
+    VEC_FREE(&rids);
+    return rc;
+}
+
+/* ---- what time brings ---- */
+
+/* Holds that end. */
+static int release(struct store *s, int64_t now, size_t *n)
+{
+    struct due { uint64_t rid; struct span domain; };
+    VEC(struct due) v = {0};
+    enum db_id id = DB_QUEUE_HELD_OVER;
+    int rc = DB_FIRST(s->db, id, DB_I(now), DB_I(TIDY_ROWS));
+    for (; rc == 1; rc = db_next(s->db, id))
+        *VEC_PUSH(&v) = (struct due){(uint64_t)db_i64(s->db, id, 0), arena_copy(&s->mem, db_bytes(s->db, id, 1))};
+    for (size_t i = 0; rc == 0 && i < v.n; i++) {
+        rc = DB_RUN(s->db, DB_QUEUE_RCPT_RELEASE, DB_I(v.v[i].rid), DB_I(now));
+        store_queue_ready(s, v.v[i].domain, now);
+    }
+    *n += v.n;
+    VEC_FREE(&v);
+    return rc;
+}
+
+static int suspended(struct store *s, struct span domain)
+{
+    int rc = DB_FIRST(s->db, DB_QUEUE_SUSPENDED, DB_B(domain));
+    db_end(s->db, DB_QUEUE_SUSPENDED);
+    return rc;
+}
+
+static int expire_one(struct store *s, uint64_t rid, size_t *n)
+{
+    struct found x = {0};
+    int rc = find(s, rid, &x);
+    if (rc != 1 || x.r.state != QUEUE_WAITING || x.r.trying != 0 || store_queue_leased(s, rid, NULL))
+        return rc < 0 ? -1 : 0;
+    rc = suspended(s, x.r.domain);
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    struct msg_event_row why = {.host = x.r.last_host, .code = x.r.last_code, .status = x.r.last_status, .text = x.r.last_text};
+    ++*n;
+    return store_queue_fail(s, &x.m, &x.r, EVENT_EXPIRED, &why);
+}
+
+/* A look at the next rows for what is too old although nobody tries it: its destination is being left alone for long. */
+static int expire(struct store *s, int64_t now, size_t *n)
+{
+    VEC(uint64_t) rids = {0};
+    enum db_id id = DB_QUEUE_OLD;
+    size_t seen = 0;
+    int rc = DB_FIRST(s->db, id, DB_I(s->queue.round), DB_I(TIDY_ROWS * 4));
+    for (; rc == 1; rc = db_next(s->db, id), seen++) {
+        s->queue.round = (uint64_t)db_i64(s->db, id, 0);
+        if (db_i64(s->db, id, 1) + LIMIT(EXPIRE_GRACE_S) * 1000 <= now)
+            *VEC_PUSH(&rids) = s->queue.round;
+    }
+    if (seen < TIDY_ROWS * 4)
+        s->queue.round = 0;
+    for (size_t i = 0; rc == 0 && i < rids.n; i++)
+        rc = expire_one(s, rids.v[i], n);
+    VEC_FREE(&rids);
+    return rc;
+}
+
+void store_queue_tidy(struct store *s, struct store_write *w)
+{
+    size_t n = 0;
+    uint64_t blobs = s->blobs, event = s->event;
+    int64_t now = store_queue_now(s);
+    if (db_begin(s->db) != 0)
+        goto bad;
+    s->records.n = s->live.n = s->big_dead.n = s->gone.n = 0;
+    store_queue_begin(s);
+    int rc = release(s, now, &n);
+    if (rc == 0)
+        rc = expire(s, now, &n);
+    bool save = s->queue.round == 0 && store_queue_time_due(s);
+    if (rc == 0 && (n > 0 || save))
+        rc = store_queue_time_save(s);
+    if (rc == 0 && n == 0 && !save) {
+        db_rollback(s->db);
+        return;
+    }
+    if (rc == 0 && store_commit_tidied(s) == 0) {
+        store_queue_tell(s);
+        return;
+    }
+    db_rollback(s->db);
+    store_account_forget(s, true);
+bad:
+    s->blobs = blobs;
+    s->event = event;
+    store_queue_begin(s);
+    w->result = db_fail(s->db, &w->fail);
+}
