@@ -7,9 +7,12 @@
 #include "roles/roles.h"
 #include "roles/store_care.h"
 #include "roles/store_fill.h"
+#include "roles/store_out.h"
+#include "roles/store_role.h"
 #include "roles/store_session.h"
 #include "run/loop.h"
 #include "run/work.h"
+#include "store/store_event.h"
 #include "store/store_text.h"
 
 #include <fcntl.h>
@@ -135,6 +138,12 @@ static int run_search(struct read *r)
     return store_text_search(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
 }
 
+static int run_queue_read(struct read *r) { return store_queue_read(store, r->req->in, r->out, r->req->mem, &r->fail); }
+static int run_queue_list(struct read *r) { return store_queue_list(store, r->req->in, r->out, r->req->mem, &r->fail); }
+static int run_room(struct read *r) { return store_room(store, r->req->in, r->out, &r->fail); }
+static int run_send_check(struct read *r) { return store_send_check(store, r->account, r->req->in, r->out, &r->fail); }
+static int run_events(struct read *r) { return store_event_read(store, r->account, r->req->in, r->out, r->req->mem, &r->fail); }
+
 static int run_watch(struct read *r)
 {
     ((struct msg_watch_r *)r->out)->modseq = store_modseq(store, r->account);
@@ -190,11 +199,25 @@ static int (*const plain_reads[MSG_ID_COUNT])(struct read *) = {
     [MSG_ID_email_get] = run_email_get, [MSG_ID_thread_get] = run_thread_get, [MSG_ID_blob_get] = run_blob_get,
     [MSG_ID_search] = run_search,       [MSG_ID_email_slices] = run_email_slices,
     [MSG_ID_quota_get] = run_quota_get, [MSG_ID_kv_get] = run_kv_get,         [MSG_ID_kv_list] = run_kv_list,
+    [MSG_ID_send_check] = run_send_check, [MSG_ID_events] = run_events,
+    /* and of those that need no account */
+    [MSG_ID_queue_read] = run_queue_read, [MSG_ID_queue_list] = run_queue_list, [MSG_ID_room] = run_room,
 };
 
 static void on_plain_read(struct ipc_req *req)
 {
     on_session_read(req, plain_reads[req->id], NULL);
+}
+
+static void on_store_read(struct ipc_req *req) { read_start(req, 0, SPAN_NONE, plain_reads[req->id], NULL); }
+
+/* The command line sees everybody's. */
+static void on_events(struct ipc_req *req)
+{
+    if (req->peer.kind == ROLE_ADMIN)
+        on_store_read(req);
+    else
+        on_plain_read(req);
 }
 
 static void on_changes(struct ipc_req *req)
@@ -222,19 +245,23 @@ struct write {
     struct store_write w;
     struct ipc_req *req; /* NULL: nobody waits */
     struct write *next;
-    struct msg_account_gone gone;
+    struct arena own;    /* then its own */
 };
 
 /* What a commit finished comes over in one post, however many wait. */
 static pthread_mutex_t done_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct write *done_first, **done_last = &done_first;
 static bool done_posted;
+static size_t alone; /* writes that nobody waits for */
 
 static void answer(struct write *w)
 {
     if (w->req == NULL) {
         if (w->w.result != 0)
-            LOG(LOG_ERROR, "store.account_gone", L_INT("account", (int64_t)w->w.account), L_Z("why", w->w.fail.text));
+            LOG(LOG_ERROR, "store.alone", L_INT("what", (int64_t)w->w.id), L_INT("account", (int64_t)w->w.account),
+                L_Z("why", w->w.fail.text));
+        alone--;
+        arena_done(&w->own);
         free(w);
     } else if (w->w.result == 0) {
         ipc_reply(w->req, w->w.out);
@@ -272,13 +299,31 @@ static void write_done(struct store_write *sw)
         loop_post(&post);
 }
 
-static void write_start(struct ipc_req *req, uint64_t account)
+void store_role_write(struct ipc_req *req, uint64_t account, const struct store_extra *extra)
 {
     struct write *w = arena_zalloc(req->mem, sizeof *w);
     w->req = req;
-    w->w = (struct store_write){.id = req->id, .account = account, .in = req->in, .mem = req->mem, .done = write_done};
+    w->w = (struct store_write){
+        .id = req->id, .account = account, .in = req->in, .extra = extra, .mem = req->mem, .done = write_done};
     w->w.out = arena_zalloc(req->mem, ipc_struct_size(req->id, true) + 1);
     store_submit(store, &w->w);
+}
+
+static void write_start(struct ipc_req *req, uint64_t account) { store_role_write(req, account, NULL); }
+
+struct store_write *store_role_alone(int id, uint64_t account, size_t size)
+{
+    struct write *w = base_alloc(sizeof *w);
+    arena_init(&w->own);
+    w->w = (struct store_write){.id = (enum msg_id)id, .account = account, .mem = &w->own, .done = write_done};
+    w->w.in = arena_zalloc(&w->own, size + 1);
+    return &w->w;
+}
+
+void store_role_post(struct store_write *w)
+{
+    alone++;
+    store_submit(store, w);
 }
 
 /* A body that its sender could still change would not match its checksum. */
@@ -453,10 +498,24 @@ static void on_account_gone(const struct ipc_peer *peer, const void *in)
 {
     const struct msg_account_gone *m = in;
     store_session_end_account(m->account);
-    struct write *w = base_alloc(sizeof *w);
-    w->gone.account = m->account;
-    w->w = (struct store_write){.id = MSG_ID_account_gone, .account = m->account, .in = &w->gone, .done = write_done};
-    store_submit(store, &w->w);
+    struct store_write *w = store_role_alone(MSG_ID_account_gone, m->account, sizeof *m);
+    memcpy((void *)(uintptr_t)w->in, m, sizeof *m);
+    store_role_post(w);
+}
+
+static void on_event_note(const struct ipc_peer *peer, const void *in)
+{
+    const struct msg_event_note *m = in;
+    struct fail f = {0};
+    struct store_session *s = store_session_find(m->handle, peer, &f);
+    if (s == NULL)
+        return;
+    struct store_write *w = store_role_alone(MSG_ID_event_note, s->account, sizeof *m);
+    struct msg_event_note *own = (struct msg_event_note *)(uintptr_t)w->in;
+    *own = (struct msg_event_note){.kind = m->kind, .code = m->code, .trace = arena_copy(w->mem, span_sub(m->trace, 0, 12)),
+        .sender = arena_copy(w->mem, m->sender), .address = arena_copy(w->mem, m->address),
+        .status = arena_copy(w->mem, m->status), .text = arena_copy(w->mem, span_sub(m->text, 0, 1000))};
+    store_role_post(w);
 }
 
 static void on_close(struct ipc_peer peer, bool calls)
@@ -465,6 +524,7 @@ static void on_close(struct ipc_peer peer, bool calls)
         store_session_end_front(peer.boot);
     else if (peer.kind == ROLE_AUTH && !calls)
         store_session_orphan_all();
+    store_out_closed(peer, calls);
 }
 
 /* ---- the change feed: from the committer over to the loop, where the watches are ---- */
@@ -511,6 +571,7 @@ static int prepare(struct fail *f)
     store_on_broken(store, broken, NULL);
     store_care_start(store);
     store_fill_start(store);
+    store_out_start(store);
     store_session_start();
     ipc_on_close(on_close);
     return 0;
@@ -520,7 +581,7 @@ static int prepare(struct fail *f)
  * index. */
 static void stop_when_idle(struct loop_timer *t)
 {
-    if (!ipc_idle()) {
+    if (!ipc_idle() || alone > 0) {
         loop_timer_set(t, clock_mono_ms() + IDLE_POLL_MS);
         return;
     }
@@ -533,6 +594,7 @@ static void stop_when_idle(struct loop_timer *t)
 static void stop(void)
 {
     static struct loop_timer idle;
+    store_out_stop();
     loop_timer_init(&idle, stop_when_idle);
     stop_when_idle(&idle);
 }
@@ -558,7 +620,13 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_verify, .call = store_care_verify},     {.id = MSG_ID_backup_begin, .call = store_care_backup},
     {.id = MSG_ID_backup_list, .call = store_care_backup}, {.id = MSG_ID_backup_read, .call = store_care_backup},
     {.id = MSG_ID_backup_end, .call = store_care_backup},
-    {.id = MSG_ID_store_stats, .call = on_store_stats},
+    {.id = MSG_ID_store_stats, .call = on_store_stats},   {.id = MSG_ID_room, .call = on_store_read},
+    {.id = MSG_ID_send_check, .call = on_plain_read},     {.id = MSG_ID_events, .call = on_events},
+    {.id = MSG_ID_queue_domains, .call = store_out_relay}, {.id = MSG_ID_queue_lease, .call = store_out_relay},
+    {.id = MSG_ID_queue_attempt, .call = store_out_relay}, {.id = MSG_ID_queue_result, .call = store_out_relay},
+    {.id = MSG_ID_queue_return, .post = store_out_return}, {.id = MSG_ID_queue_read, .call = on_store_read},
+    {.id = MSG_ID_queue_list, .call = on_store_read},     {.id = MSG_ID_queue_change, .call = store_out_people},
+    {.id = MSG_ID_queue_suspend, .call = store_out_people}, {.id = MSG_ID_event_note, .post = on_event_note},
 };
 
 const struct role_def store_role = {

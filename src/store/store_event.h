@@ -2,7 +2,7 @@
  *
  * A row tells what one commit did to one message: its head, then a step per recipient (msg_event_row says what of). It is
  * written in that commit. Nothing is indexed but the time: a search reads rows from a moment on, some hundred thousand a
- * second (doc/decisions/15-delivery-events.md).
+ * second.
  */
 #ifndef POSTEL_STORE_EVENT_H
 #define POSTEL_STORE_EVENT_H
