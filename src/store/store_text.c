@@ -158,7 +158,7 @@ static bool make_file(struct store *s, struct store_text_file *t)
     char name[STORE_TEXT_NAME];
     unsigned char head[STORE_TEXT_HEAD];
     store_text_name(t->account, name);
-    store_text_head(s->texts, t->account, head);
+    store_text_head(s->texts->id, t->account, head);
     if (store_io->mkdir(s->dir, "text") != 0 && errno != EEXIST)
         return false;
     store_io->unlink(s->dir, name);

@@ -14,18 +14,16 @@
 
 enum { PIECE = 1 << 20, SPARE = 1000, ENTRIES = 4 << 20 };
 
-#define STATE_TEXTS SPAN("texts")
-
 void store_text_name(uint64_t account, char name[STORE_TEXT_NAME])
 {
     snprintf(name, STORE_TEXT_NAME, "text/%016llx", (unsigned long long)account);
 }
 
-void store_text_head(const struct store_texts *x, uint64_t account, unsigned char head[STORE_TEXT_HEAD])
+void store_text_head(uint64_t index, uint64_t account, unsigned char head[STORE_TEXT_HEAD])
 {
     memcpy(head, "PTXT", 4);
     msglog_put32(head + 4, MATCH_TEXT_VERSION);
-    msglog_put64(head + 8, x->id);
+    msglog_put64(head + 8, index);
     msglog_put64(head + 16, account);
 }
 
@@ -73,6 +71,22 @@ static void read_records(struct store_text_file *t)
         t->end += used;
     }
     free(buf);
+}
+
+static bool is_ours(int fd, const unsigned char head[STORE_TEXT_HEAD])
+{
+    unsigned char is[STORE_TEXT_HEAD];
+    return pread(fd, is, sizeof is, 0) == (ssize_t)sizeof is && memcmp(is, head, sizeof is) == 0;
+}
+
+uint64_t store_text_check(int fd, const unsigned char head[STORE_TEXT_HEAD])
+{
+    struct store_text_file t = {.fd = fd};
+    if (!is_ours(fd, head))
+        return 0;
+    read_records(&t);
+    VEC_FREE(&t.entries);
+    return t.end;
 }
 
 static int by_eid(const void *a, const void *b)
@@ -128,14 +142,14 @@ void store_text_drop(struct store *s, struct store_text_file *t)
 static void load(struct store *s, struct store_text_file *t)
 {
     char name[STORE_TEXT_NAME];
-    unsigned char head[STORE_TEXT_HEAD], want[STORE_TEXT_HEAD];
+    unsigned char head[STORE_TEXT_HEAD];
     store_text_name(t->account, name);
-    store_text_head(s->texts, t->account, want);
+    store_text_head(s->texts->id, t->account, head);
     t->loaded = true;
     t->fd = store_io->open(s->dir, name, O_RDWR);
     if (t->fd < 0)
         return;
-    if (pread(t->fd, head, sizeof head, 0) == (ssize_t)sizeof head && memcmp(head, want, sizeof head) == 0) {
+    if (is_ours(t->fd, head)) {
         read_records(t);
         order(t);
     }
@@ -236,10 +250,10 @@ int store_text_open(struct store *s, struct fail *f)
         pthread_mutex_init(&x->v[i].lock, NULL);
         x->v[i].fd = -1;
     }
-    int rc = DB_FIRST(s->db, DB_STATE_GET, DB_T(STATE_TEXTS));
+    int rc = DB_FIRST(s->db, DB_STATE_GET, DB_T(STORE_TEXT_STATE));
     x->id = rc == 1 ? (uint64_t)db_i64(s->db, DB_STATE_GET, 0) : rand_u64() >> 1 | 1;
     db_end(s->db, DB_STATE_GET);
-    if (rc == 0 && DB_RUN(s->db, DB_STATE_PUT, DB_T(STATE_TEXTS), DB_I(x->id)) != 0)
+    if (rc == 0 && DB_RUN(s->db, DB_STATE_PUT, DB_T(STORE_TEXT_STATE), DB_I(x->id)) != 0)
         rc = -1;
     return rc < 0 ? db_fail(s->db, f) : 0;
 }

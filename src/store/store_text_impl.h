@@ -36,6 +36,9 @@ void store_text_give(struct store *s, struct store_text_file *t);
 void store_text_drop(struct store *s, struct store_text_file *t); /* the file and what is known of it; stays taken */
 struct store_text_entry *store_text_find(const struct store_text_file *t, uint64_t eid); /* the first one from eid on */
 void store_text_name(uint64_t account, char name[STORE_TEXT_NAME]);
-void store_text_head(const struct store_texts *x, uint64_t account, unsigned char head[STORE_TEXT_HEAD]);
+void store_text_head(uint64_t index, uint64_t account, unsigned char head[STORE_TEXT_HEAD]);
+/* Where the records of a file that begins with `head` cease to be whole; 0: it begins otherwise. */
+uint64_t store_text_check(int fd, const unsigned char head[STORE_TEXT_HEAD]);
+#define STORE_TEXT_STATE SPAN("texts") /* where the index keeps its id */
 
 #endif

@@ -7,6 +7,7 @@
  *   mailboxes  members in order, theirs, below uidnext and modseq; counters against a recount; tombstones
  *   strays     threads, uploads, members, tombstones and remembered results that belong to nothing
  *   counters   of segments and of the whole store
+ *   texts      kept for searches: whole, and this index's; nothing is lost with them
  */
 #include "store/store_verify_impl.h"
 #include "store/crc32c.h"
@@ -221,7 +222,7 @@ static const struct phase {
     int (*step)(struct store_verify *v, struct db *db); /* 1: again, 0: done, -1 */
 } phases[] = {
     {step_index}, {store_verify_log}, {step_blobs}, {step_emails}, {store_verify_mailbox}, {store_verify_threads}, {store_verify_strays},
-    {step_live}, {step_store},
+    {step_live}, {step_store}, {store_verify_text},
 };
 
 static int begin(struct store_verify *v, struct db *db)
@@ -285,6 +286,7 @@ void store_verify_free(struct store_verify *v)
         close(v->seg_fd);
     map_done(&v->bad_blobs);
     map_done(&v->mailboxes);
+    VEC_FREE(&v->texts);
     VEC_FREE(&v->found);
     arena_done(&v->mem);
     free(v);

@@ -18,6 +18,8 @@ struct store_verify {
     struct map bad_blobs;       /* told already */
     struct map mailboxes;       /* seen */
 
+    VEC(uint64_t) texts;        /* accounts that have a file of texts */
+
     /* the segment being read */
     uint32_t seg;
     int seg_fd;
@@ -37,6 +39,8 @@ int store_verify_crc(int fd, uint64_t at, uint64_t n, uint32_t *out);
 const char *store_verify_header(int fd, uint64_t off, uint64_t end, unsigned char *h);
 
 uint64_t store_verify_resync(int fd, uint64_t off, uint64_t end);    /* the next whole header behind off, or end */
+
+int store_verify_text(struct store_verify *v, struct db *db);   /* store_verify_text.c */
 
 /* store_verify_box.c */
 int store_verify_mailbox(struct store_verify *v, struct db *db);

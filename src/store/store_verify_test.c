@@ -1,6 +1,7 @@
 /* Tests of verify: a whole store is clean, and for each damage it says exactly what, where and whose; repair mends what
  * it says it mends, and verify is then clean but for what is lost. */
 #include "store/store_testing.h"
+#include "store/store_text.h"
 #include "store/store_verify.h"
 
 #include <errno.h>
@@ -206,6 +207,24 @@ static void flip_in_the_index(void **state)
 
 /* ---- files ---- */
 
+/* Nothing is lost with a text: it is told, and needs no repair. */
+static void texts(void **state)
+{
+    struct store *s = store_testing_open();
+    for (uint64_t eid = 1; eid <= 3; eid++) {
+        struct store_text_new x = {.eid = eid, .text = {SPAN("\0a: b"), 5, 5}};
+        store_text_put(s, 1, &x, 1);
+    }
+    store_close(s);
+    damage(NOTHING, NOTHING);
+    flip("text/0000000000000001", STORE_TEXT_HEAD + STORE_TEXT_RECORD + 2);
+    const char *const *torn = LIST("text/0000000000000001: damaged behind byte 24 of 111: the next search makes that text again");
+    damage(torn, torn);
+    flip("text/0000000000000001", 9);
+    const char *const *other = LIST("text/0000000000000001: of another index or version: the next search makes it again");
+    damage(other, other);
+}
+
 static void missing_segment(void **state)
 {
     char path[100];
@@ -388,7 +407,7 @@ static void locked(void **state)
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
-    const struct CMUnitTest tests[] = {T(clean), T(flips_in_the_log), T(flip_in_a_big_file), T(flip_in_the_index), T(missing_segment),
+    const struct CMUnitTest tests[] = {T(clean), T(flips_in_the_log), T(flip_in_a_big_file), T(flip_in_the_index), T(texts), T(missing_segment),
         T(cut_segment), T(missing_big_file), T(cut_big_file), T(wrong_counters), T(deleted_rows), T(wrong_rows), T(while_serving), T(locked)};
     return cmocka_run_group_tests_name("store_verify", tests, NULL, NULL);
 }
