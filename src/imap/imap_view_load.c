@@ -25,15 +25,50 @@ static void push(struct imap_view *v, uint64_t uid, uint64_t eid, uint64_t modse
     v->uidnext = MAX_OF(v->uidnext, uid + 1);
 }
 
-/* ---- the whole mailbox: windows of UIDs, several asked for at once ---- */
+/* ---- the whole mailbox: windows of UIDs, several asked for at once, packed ---- */
 
 struct window { uint64_t first, last; struct ipc_pending *asked; };
 
 static WAITS struct ipc_pending *ask(struct imap *s, uint64_t mailbox, uint64_t first, uint64_t last, struct fail *f)
 {
-    struct msg_member_scan in = {.handle = imap_session_handle(s), .mailbox = mailbox, .first = first, .last = last,
+    struct msg_member_view in = {.handle = imap_session_handle(s), .mailbox = mailbox, .first = first, .last = last,
                                  .limit = WINDOW};
-    return ipc_begin(ROLE_STORE, MSG_ID_member_scan, &in, f);
+    return ipc_begin(ROLE_STORE, MSG_ID_member_view, &in, f);
+}
+
+enum { PACKED_ROW = 24 };
+
+static uint64_t number(const char *p, unsigned bytes)
+{
+    uint64_t n = 0;
+    while (bytes > 0)
+        n = n << 8 | (unsigned char)p[--bytes];
+    return n;
+}
+
+/* The rows of a packed answer (run/ipc_table.h). False: they are none. */
+static bool unpack(struct imap_view *into, const struct msg_member_view_r *r, struct arena *mem)
+{
+    uint32_t n_sets = 1, *sets;
+    struct span words = r->words;
+    if (r->rows.n / PACKED_ROW != r->n || r->rows.n % PACKED_ROW != 0)
+        return false;
+    for (size_t i = 0; i < words.n; i++)
+        n_sets += words.p[i] == '\n';
+    sets = arena_zalloc(mem, n_sets * sizeof *sets);
+    for (uint32_t i = 1; i < n_sets; i++)
+        sets[i] = imap_view_intern(into, span_split(&words, '\n')) & 0xFFFFFF;
+    reserve(into, r->n);
+    for (uint32_t i = 0; i < r->n; i++) {
+        const char *p = r->rows.p + (size_t)i * PACKED_ROW;
+        uint32_t uid = (uint32_t)number(p + 16, 4), set = (uint32_t)number(p + 21, 3);
+        if (uid == 0 || set >= n_sets)
+            return false;
+        into->v[into->n++] = (struct imap_message){.modseq = number(p, 8), .eid = number(p + 8, 8), .uid = uid,
+                                                   .flags = (unsigned char)p[20] & 31, .keywords = sets[set] & 0xFFFFFF};
+        into->uidnext = MAX_OF(into->uidnext, (uint64_t)uid + 1);
+    }
+    return true;
 }
 
 /* One window to its end; more than one answer when it held more than a frame. */
@@ -41,18 +76,14 @@ static WAITS int take(struct imap *s, struct window *w, struct imap_view *into, 
 {
     uint64_t mailbox = s->view.mailbox;
     while (w->asked != NULL) {
-        struct msg_member_scan_r out;
+        struct msg_member_view_r out;
         struct arena mem;
         arena_init(&mem);
         struct ipc_pending *asked = w->asked;
         w->asked = NULL;
         int r = ipc_finish(asked, &out, &mem, 0, f);
-        if (r == 0 && out.next != 0 && out.next <= w->first)
+        if (r == 0 && ((out.next != 0 && out.next <= w->first) || !unpack(into, &out, &mem)))
             r = fail_temp(f, "4.3.0", "the mailbox cannot be listed"); /* it would go on for ever */
-        for (uint32_t i = 0; r == 0 && i < out.rows.n; i++) {
-            const struct msg_member_row *row = &out.rows.v[i];
-            push(into, row->uid, row->eid, row->modseq, row->flags, row->keywords);
-        }
         w->first = r == 0 ? out.next : 0;
         arena_done(&mem);
         if (r < 0)

@@ -128,6 +128,11 @@ static int run_kv_list(struct read *r)
     return store_kv_list(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
 }
 
+static int run_member_view(struct read *r)
+{
+    return store_member_view(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
+}
+
 static int run_email_slices(struct read *r)
 {
     return store_email_slices(store, r->account, r->req->in, r->out, r->req->mem, &r->fail);
@@ -197,7 +202,7 @@ static void on_email_read(struct ipc_req *req)
 /* The reads that need nothing but the account. */
 static int (*const plain_reads[MSG_ID_COUNT])(struct read *) = {
     [MSG_ID_email_get] = run_email_get, [MSG_ID_thread_get] = run_thread_get, [MSG_ID_blob_get] = run_blob_get,
-    [MSG_ID_search] = run_search,       [MSG_ID_email_slices] = run_email_slices,
+    [MSG_ID_search] = run_search,       [MSG_ID_email_slices] = run_email_slices, [MSG_ID_member_view] = run_member_view,
     [MSG_ID_quota_get] = run_quota_get, [MSG_ID_kv_get] = run_kv_get,         [MSG_ID_kv_list] = run_kv_list,
     [MSG_ID_send_check] = run_send_check, [MSG_ID_events] = run_events,
     /* and of those that need no account */
@@ -614,7 +619,7 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_email_get, .call = on_plain_read},      {.id = MSG_ID_thread_get, .call = on_plain_read},
     {.id = MSG_ID_blob_get, .call = on_plain_read},       {.id = MSG_ID_quota_get, .call = on_plain_read},
     {.id = MSG_ID_kv_get, .call = on_plain_read},         {.id = MSG_ID_kv_list, .call = on_plain_read},
-    {.id = MSG_ID_email_slices, .call = on_plain_read},
+    {.id = MSG_ID_email_slices, .call = on_plain_read},   {.id = MSG_ID_member_view, .call = on_plain_read},
     {.id = MSG_ID_search, .call = on_plain_read},         {.id = MSG_ID_search_fill, .call = store_fill_call, .coro = true},
     {.id = MSG_ID_changes, .call = on_changes},           {.id = MSG_ID_watch, .call = on_watch},
     {.id = MSG_ID_verify, .call = store_care_verify},     {.id = MSG_ID_backup_begin, .call = store_care_backup},

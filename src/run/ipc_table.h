@@ -259,6 +259,10 @@
  * want: enum member_want. */
 #define MSG_member_scan(F, L) F(bytes, handle) F(u64, mailbox) F(u64, first) F(u64, last) F(u32, limit) F(u32, want)
 #define MSG_member_scan_r(F, L) F(u64, next) L(member_row, rows)
+/* What a session that selects the mailbox must know, packed: n times u64 modseq, u64 eid, u32 uid, u8 flags, u24 number of a
+ * set of keywords, little endian; words: the sets, each ended by LF, from number 1 on. first, last, next as in member_scan. */
+#define MSG_member_view(F, L) F(bytes, handle) F(u64, mailbox) F(u64, first) F(u64, last) F(u32, limit)
+#define MSG_member_view_r(F, L) F(u64, next) F(u32, n) F(bytes, rows) F(bytes, words)
 /* Up to 65,536 bytes of the message as a client reads it, edit list applied; size: of the whole. */
 #define MSG_email_read(F, L) F(bytes, handle) F(u64, eid) F(u64, offset) F(u32, length)
 #define MSG_email_read_r(F, L) F(u64, size) F(bytes, data)
@@ -493,6 +497,7 @@
     CALL(mailbox_list, ROLE_STORE, FROM_FRONT_USER, 1)                                                                 \
     CALL(mailbox_lock, ROLE_STORE, FROM_FRONT_USER, 1)                                                                 \
     CALL(member_scan, ROLE_STORE, FROM_FRONT_USER, 1)                                                                  \
+    CALL(member_view, ROLE_STORE, FROM_FRONT_USER, 1)                                                                  \
     CALL(email_read, ROLE_STORE, FROM_FRONT_USER, 1)                                                                   \
     CALL(email_slices, ROLE_STORE, FROM_FRONT_USER, 1)                                                                 \
     CALL(search, ROLE_STORE, FROM_FRONT_USER, 1)                                                                       \

@@ -69,6 +69,8 @@
                    " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4")                              \
     X(MEMBER_SCAN_DELETED, "SELECT uid, eid, modseq, flags, internal_ms, size, keywords FROM member WHERE mailbox = ?1"\
                            " AND uid BETWEEN ?2 AND ?3 AND flags & 8 <> 0 ORDER BY uid LIMIT ?4")                      \
+    X(MEMBER_VIEW, "SELECT uid, eid, modseq, flags, keywords FROM member WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3" \
+                   " ORDER BY uid LIMIT ?4")                                                                           \
     X(MEMBER_SCAN_WIDE, "SELECT m.uid, m.eid, m.modseq, m.flags, m.internal_ms, m.size, m.keywords,"                   \
                         " m.internal_ms + m.saved_after_ms, e.envelope, e.structure, e.headers, e.preview"             \
                         " FROM member m CROSS JOIN email e ON e.eid = m.eid"                                           \

@@ -84,6 +84,8 @@ int store_mailbox_page(struct store *s, uint64_t account, struct span lang, cons
                        struct msg_mailbox_list_r *out, struct arena *mem, struct fail *f); /* what of it fits a frame */
 int store_member_scan(struct store *s, uint64_t account, const struct msg_member_scan *in, struct msg_member_scan_r *out,
                       struct arena *mem, struct fail *f);
+int store_member_view(struct store *s, uint64_t account, const struct msg_member_view *in, struct msg_member_view_r *out,
+                      struct arena *mem, struct fail *f);
 int store_email_read(struct store *s, uint64_t account, const struct msg_email_read *in, struct msg_email_read_r *out,
                      struct arena *mem, struct fail *f); /* checksum verified; damaged: FAIL_TEMP 4.3.0, logged */
 int store_email_slices(struct store *s, uint64_t account, const struct msg_email_slices *in,

@@ -1,4 +1,5 @@
 /* store_member: what stands in mailboxes, for readers. */
+#include "store/msglog_impl.h"
 #include "store/store_read.h"
 #include "store/store_thread.h"
 
@@ -84,6 +85,82 @@ int store_member_scan(struct store *s, uint64_t account, const struct msg_member
     } else {
         rc = db_fail(db, f);
     }
+    store_reader_done(s, db);
+    return rc;
+}
+
+/* ---- packed ---- */
+
+enum { VIEW_ROW = 24, VIEW_MOST = 5000 };
+
+struct view {
+    char *rows;
+    uint32_t n;
+    struct str words;
+    struct map sets;    /* packed keywords: 1 + their number's */
+    uint32_t n_sets;
+};
+
+/* The number of a set of keywords, which is told when it is new. */
+static uint32_t set_number(struct view *v, struct span packed, struct arena *mem)
+{
+    if (packed.n == 0)
+        return 0;
+    uint32_t number = (uint32_t)(uintptr_t)map_get(&v->sets, packed);
+    if (number == 0) {
+        number = ++v->n_sets;
+        map_put(&v->sets, arena_copy(mem, packed), (void *)(uintptr_t)number);
+        str_add(&v->words, store_keyword_text(packed, mem));
+        str_addc(&v->words, '\n');
+    }
+    return number;
+}
+
+static void add_view_row(struct view *v, struct db *db, uint64_t uid, struct arena *mem)
+{
+    unsigned char *p = (unsigned char *)v->rows + (size_t)v->n++ * VIEW_ROW;
+    uint32_t set = set_number(v, db_bytes(db, DB_MEMBER_VIEW, 4), mem);
+    msglog_put64(p, (uint64_t)db_i64(db, DB_MEMBER_VIEW, 2));
+    msglog_put64(p + 8, (uint64_t)db_i64(db, DB_MEMBER_VIEW, 1));
+    msglog_put32(p + 16, (uint32_t)uid);
+    msglog_put32(p + 20, (uint32_t)(db_i64(db, DB_MEMBER_VIEW, 3) & 255) | set << 8);
+}
+
+static int scan_view(struct db *db, const struct msg_member_view *in, struct msg_member_view_r *out, struct arena *mem)
+{
+    uint32_t limit = MIN_OF(in->limit == 0 ? (uint32_t)VIEW_MOST : in->limit, (uint32_t)VIEW_MOST);
+    uint64_t first = MIN_OF(in->first, (uint64_t)INT64_MAX), last = MIN_OF(in->last, (uint64_t)UINT32_MAX);
+    struct view v = {.rows = arena_alloc(mem, (size_t)limit * VIEW_ROW)};
+    str_init(&v.words, mem);
+    map_init(&v.sets);
+    int rc = DB_FIRST(db, DB_MEMBER_VIEW, DB_I(in->mailbox), DB_I(first), DB_I(last), DB_I(limit + 1));
+    for (; rc == 1; rc = db_next(db, DB_MEMBER_VIEW)) {
+        uint64_t uid = (uint64_t)db_i64(db, DB_MEMBER_VIEW, 0);
+        if (v.n == limit || (v.n > 0 && (size_t)v.n * VIEW_ROW + v.words.n > REPLY_BYTES)) {
+            out->next = uid;
+            break;
+        }
+        add_view_row(&v, db, uid, mem);
+    }
+    db_end(db, DB_MEMBER_VIEW);
+    map_done(&v.sets);
+    out->n = v.n;
+    out->rows = span_of(v.rows, (size_t)v.n * VIEW_ROW);
+    out->words = v.words.n > 0 ? str_span(&v.words) : SPAN("");
+    return MIN_OF(rc, 0);
+}
+
+int store_member_view(struct store *s, uint64_t account, const struct msg_member_view *in, struct msg_member_view_r *out,
+                      struct arena *mem, struct fail *f)
+{
+    *out = (struct msg_member_view_r){.rows = SPAN(""), .words = SPAN("")};
+    struct db *db = store_reader(s);
+    int rc = DB_FIRST(db, DB_MAILBOX_HAS, DB_I(account), DB_I(in->mailbox));
+    db_end(db, DB_MAILBOX_HAS);
+    if (rc == 0)
+        rc = fail_perm(f, "5.2.0", "no such mailbox");
+    else
+        rc = rc == 1 && scan_view(db, in, out, mem) == 0 ? 0 : db_fail(db, f);
     store_reader_done(s, db);
     return rc;
 }

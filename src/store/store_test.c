@@ -473,6 +473,51 @@ static void refusals_disturb_nobody(void **state)
     assert_int_equal(store_testing_broken.kind, FAIL_NONE);
 }
 
+/* Packed it is the same as in rows, in windows of any size, with sets of keywords. */
+static void packed_view(void **state)
+{
+    static const char *const words[] = {"", "$Junk", "$Junk work", "work"};
+    enum { N = 50 };
+    struct fail f;
+    for (unsigned k = 0; k < N; k++)
+        ingest(9, 1, body_of(100, k));
+    uint64_t box = store_testing_inbox(s, 9, &mem).mailbox;
+    for (unsigned k = 0; k < N; k++) {
+        struct msg_uid_range uid = {k + 1, k + 1};
+        struct op_id op = rand_op_id();
+        struct msg_flags_set in = {.op = span_of(op.b, sizeof op.b), .mailbox = box, .mode = FLAGS_ADD, .flags = k % 32,
+                                   .keywords = span_z(words[k / 3 % 4]), .uids = {&uid, 1}};
+        struct msg_flags_set_r r;
+        assert_int_equal(store_testing_write(s, MSG_ID_flags_set, 9, &in, &r, &mem, &f), 0);
+    }
+    struct msg_member_scan all = {.mailbox = box, .first = 1, .last = UINT64_MAX};
+    struct msg_member_scan_r rows;
+    assert_int_equal(store_member_scan(s, 9, &all, &rows, &mem, &f), 0);
+    assert_int_equal(rows.rows.n, N);
+    for (uint32_t limit = 1; limit < 60; limit = limit * 2 + 5)
+        for (uint64_t at = 0, next = 1; next != 0;) {
+            struct msg_member_view in = {.mailbox = box, .first = next, .last = UINT64_MAX, .limit = limit};
+            struct msg_member_view_r out;
+            assert_int_equal(store_member_view(s, 9, &in, &out, &mem, &f), 0);
+            assert_true(out.n > 0 && out.n <= limit && out.rows.n == out.n * 24);
+            for (uint32_t i = 0; i < out.n; i++, at++) {
+                const unsigned char *p = (const unsigned char *)out.rows.p + i * 24;
+                const struct msg_member_row *row = &rows.rows.v[at];
+                struct span left = out.words, set = SPAN("");
+                for (uint32_t n = p[21] + p[22] * 256u; n > 0; n--)
+                    set = span_split(&left, '\n');
+                uint64_t modseq, eid;
+                uint32_t uid;
+                memcpy(&modseq, p, 8), memcpy(&eid, p + 8, 8), memcpy(&uid, p + 16, 4);
+                assert_true(le64toh(modseq) == row->modseq && le64toh(eid) == row->eid && le32toh(uid) == row->uid);
+                assert_true(p[20] == row->flags && span_eq(set, row->keywords));
+            }
+            next = out.next;
+            assert_true(next != 0 || at == N);
+        }
+    assert_int_equal(store_member_view(s, 8, &(struct msg_member_view){.mailbox = box}, &(struct msg_member_view_r){0}, &mem, &f), -1);
+}
+
 static void listing_in_windows(void **state)
 {
     struct msg_ingest_r in = {0};
@@ -642,6 +687,7 @@ int main(void)
         T(bodies_by_file_and_spool),
         T(refusals_disturb_nobody),
         T(listing_in_windows),
+        T(packed_view),
         T(damage_is_found),
         T(second_process_and_newer_schema),
         T(quota),
