@@ -3,9 +3,9 @@
 #include "imap/imap_match.h"
 
 #include "base/limits.h"
-#include "base/log.h"
 #include "format/match.h"
 #include "imap/imap_read.h"
+#include "run/scanner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -48,22 +48,18 @@ static WAITS int write_file(struct imap *s, const struct imap_match_message *m, 
     return r;
 }
 
-static WAITS int call(struct imap *s, struct msg_scan_match *in, uint64_t *found, struct arena *mem, struct fail *f)
+static WAITS int call(struct imap *s, struct msg_scan_match *in, struct imap_match_message *m, bool suspect,
+                      struct arena *mem, struct fail *f)
 {
-    struct msg_scan_match_r out;
-    bool broken = false;
-    if (ipc_call(ROLE_SCAN, MSG_ID_scan_match, in, &out, mem, LIMIT(SCAN_CALL_S) * 1000, f, &broken) == 0) {
-        *found = out.found;
-        return 0;
-    }
-    if (!broken)
+    struct msg_scan_match_r out = {0};
+    if (scanner_call(MSG_ID_scan_match, in, &out, m->eid, suspect, span_z(s->trace), mem, f) < 0 && f->kind == FAIL_TEMP)
         return -1;
-    LOG(LOG_WARN, "imap.suspect", L_ID(span_z(s->trace)), L_INT("size", (int64_t)in->size));
-    *found = 0; /* it brought scan down: it matches nothing */
+    m->found = out.found; /* nothing where it cannot be read */
     return 0;
 }
 
-static WAITS int match_large(struct imap *s, const struct imap_keys *keys, struct imap_match_message *m, struct fail *f)
+static WAITS int match_large(struct imap *s, const struct imap_keys *keys, struct imap_match_message *m, bool suspect,
+                             struct fail *f)
 {
     struct msg_scan_needle needles[IMAP_KEY_STRINGS];
     struct msg_scan_match in;
@@ -77,7 +73,7 @@ static WAITS int match_large(struct imap *s, const struct imap_keys *keys, struc
     in.size = wanted(keys, m);
     int r = write_file(s, m, in.size, fd, f);
     if (r == 0) {
-        r = call(s, &in, &m->found, &mem, f);
+        r = call(s, &in, m, suspect, &mem, f);
     } else if (f->kind == FAIL_PERM) {
         m->gone = true;
         r = 0;
@@ -90,6 +86,7 @@ static WAITS int match_large(struct imap *s, const struct imap_keys *keys, struc
 /* What a batch holds meanwhile; in the arena of the command, as it is too large for the stack. */
 struct batch {
     struct ipc_pending *read[IMAP_MATCH_BATCH], *match[IMAP_MATCH_BATCH];
+    bool left[IMAP_MATCH_BATCH], suspect[IMAP_MATCH_BATCH];
     struct msg_scan_needle needles[IMAP_KEY_STRINGS];
     struct msg_scan_match in;
     struct arena mem;
@@ -130,23 +127,46 @@ static WAITS int ask_scan(struct batch *b, struct imap_match_message *v, uint32_
     return 0;
 }
 
-static WAITS int run_batch(struct imap *s, const struct imap_keys *keys, struct batch *b, struct imap_match_message *v,
-                           uint32_t n, struct fail *f)
+/* What is still under way is forgotten. */
+static void stop(struct batch *b, uint32_t n)
 {
-    if (ask_store(s, keys, b, v, n, f) < 0 || ask_scan(b, v, n, f) < 0)
-        return -1;
     for (uint32_t i = 0; i < n; i++) {
+        if (b->read[i] != NULL)
+            ipc_forget(b->read[i]);
+        if (b->match[i] != NULL)
+            ipc_forget(b->match[i]);
+        b->read[i] = b->match[i] = NULL;
+    }
+}
+
+/* All at once; whoever scan did not answer for is in b->left. */
+static WAITS int at_once(struct batch *b, struct imap_match_message *v, uint32_t n, struct fail *f)
+{
+    if (scanner_enter(f) < 0)
+        return -1;
+    int r = ask_scan(b, v, n, f);
+    for (uint32_t i = 0; i < n && r == 0; i++) {
         struct msg_scan_match_r out;
         struct ipc_pending *p = b->match[i];
         b->match[i] = NULL;
-        if (v[i].gone)
-            continue;
-        if (p != NULL && ipc_finish(p, &out, &b->mem, LIMIT(SCAN_CALL_S) * 1000, f) == 0) {
+        b->suspect[i] = p != NULL && ipc_finish(p, &out, &b->mem, LIMIT(SCAN_CALL_S) * 1000, f) < 0;
+        b->left[i] = !v[i].gone && (p == NULL || b->suspect[i]);
+        if (!b->left[i] && !v[i].gone)
             v[i].found = out.found;
-        } else if (match_large(s, keys, &v[i], f) < 0) { /* too large, or scan fell over one of the batch: alone */
-            return -1;
-        }
     }
+    stop(b, n);
+    scanner_leave();
+    return r;
+}
+
+static WAITS int run_batch(struct imap *s, const struct imap_keys *keys, struct batch *b, struct imap_match_message *v,
+                           uint32_t n, struct fail *f)
+{
+    if (ask_store(s, keys, b, v, n, f) < 0 || at_once(b, v, n, f) < 0)
+        return -1;
+    for (uint32_t i = 0; i < n; i++) /* too large, or scan fell over one of the batch: one by one */
+        if (b->left[i] && match_large(s, keys, &v[i], b->suspect[i], f) < 0)
+            return -1;
     return 0;
 }
 
@@ -158,12 +178,7 @@ WAITS int imap_match_batch(struct imap *s, const struct imap_keys *keys, struct 
     arena_init(&b->mem);
     ask_of(keys, &b->in, b->needles);
     int r = run_batch(s, keys, b, v, n, f);
-    for (uint32_t i = 0; i < n; i++) {
-        if (b->read[i] != NULL)
-            ipc_forget(b->read[i]);
-        if (b->match[i] != NULL)
-            ipc_forget(b->match[i]);
-    }
+    stop(b, n);
     arena_done(&b->mem);
     free(b);
     return r;

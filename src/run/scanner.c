@@ -35,16 +35,29 @@ static WAITS int enter(bool alone, int64_t deadline_ms, struct fail *f)
 
 static void leave(void)
 {
+    assert(gate.inside > 0);
     gate.inside--;
     gate.alone = false;
     waitq_wake_all(&gate.q);
 }
 
-/* One of the calls that read a whole new message. */
+WAITS int scanner_enter(struct fail *f)
+{
+    return enter(false, clock_mono_ms() + LIMIT(SCAN_CALL_S) * 1000, f);
+}
+
+void scanner_leave(void)
+{
+    leave();
+}
+
+/* ---- one call -------------------------------------------------------------------------------------------------------- */
+
 struct reading {
     enum msg_id id;
-    void *in, *out;
-    uint32_t *flags; /* of in */
+    const void *in;
+    void *out;
+    uint32_t *flags; /* of in, of those that read a whole new message; else NULL */
     uint64_t size;
     struct span trace;
     struct arena *mem;
@@ -56,7 +69,8 @@ static WAITS int attempt(const struct reading *r, bool alone, struct fail *f, bo
     *broken = false;
     if (enter(alone, clock_mono_ms() + wait_ms, f) < 0)
         return -1;
-    *r->flags = alone ? 1 : 0;
+    if (r->flags != NULL)
+        *r->flags = alone ? 1 : 0;
     int got = ipc_call(ROLE_SCAN, r->id, r->in, r->out, r->mem, wait_ms, f, broken);
     leave();
     return got;
@@ -87,4 +101,47 @@ WAITS int scanner_submit(struct msg_scan_submit *in, struct msg_scan_submit_r *o
                          struct arena *mem, struct fail *f)
 {
     return read_it(&(struct reading){MSG_ID_scan_submit, in, out, &in->flags, in->size, trace, mem}, f);
+}
+
+/* ---- messages that are in the store, and so come again with every search ---------------------------------------------- */
+
+enum { POISONS = 64, POISON_MS = 3600 * 1000 };
+
+static struct { uint64_t key; int64_t until_ms; } poisons[POISONS];
+static unsigned next_poison;
+
+static bool known_poison(uint64_t key)
+{
+    for (unsigned i = 0; i < POISONS; i++)
+        if (poisons[i].key == key && poisons[i].until_ms > clock_mono_ms())
+            return true;
+    return false;
+}
+
+static void note_poison(uint64_t key)
+{
+    poisons[next_poison].key = key;
+    poisons[next_poison].until_ms = clock_mono_ms() + POISON_MS;
+    next_poison = (next_poison + 1) % POISONS;
+}
+
+WAITS int scanner_call(enum msg_id id, const void *in, void *out, uint64_t key, bool suspect, struct span trace,
+                       struct arena *mem, struct fail *f)
+{
+    struct reading r = {.id = id, .in = in, .out = out, .trace = trace, .mem = mem};
+    bool broken = false;
+    if (known_poison(key))
+        return fail_perm(f, "5.6.0", "The message cannot be read");
+    if (!suspect && attempt(&r, false, f, &broken) == 0)
+        return 0;
+    if (!suspect && !broken)
+        return fail_temp(f, "4.3.0", "Messages cannot be read now");
+    LOG(LOG_WARN, "scan.suspect", L_ID(trace), L_Z("call", ipc_name(id)), L_INT("message", (int64_t)key));
+    if (attempt(&r, true, f, &broken) == 0)
+        return 0;
+    if (!broken)
+        return fail_temp(f, "4.3.0", "Messages cannot be read now");
+    LOG(LOG_ERROR, "scan.poison", L_ID(trace), L_Z("call", ipc_name(id)), L_INT("message", (int64_t)key));
+    note_poison(key);
+    return fail_perm(f, "5.6.0", "The message cannot be read");
 }
