@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/rand.h"
 #include "imap/imap_name.h"
+#include "imap/imap_subscribed.h"
 
 /* ---- the list ---- */
 
@@ -67,9 +68,15 @@ WAITS int imap_folder_load(struct imap *s, struct imap_folders *out, struct fail
     } while (r.more != 0 && r.mailboxes.n > 0);
     for (uint32_t i = 0; i < out->n; i++)
         out->v[i].path = path_of(out, out->v[i].row, &s->cmd);
-    qsort(out->v, out->n, sizeof *out->v, by_path);
+    imap_folder_sort(out);
     mark_parents(out);
     return 0;
+}
+
+void imap_folder_sort(struct imap_folders *all)
+{
+    if (all->n > 1)
+        qsort(all->v, all->n, sizeof *all->v, by_path);
 }
 
 const struct imap_folder *imap_folder_find(const struct imap_folders *all, struct span path)
@@ -208,6 +215,9 @@ WAITS int imap_folder_delete(struct imap *s, struct imap_lex *in)
         return imap_session_no(s, "[CANNOT] INBOX stays"); /* RFC 9051 6.3.5 */
     if (is->children)
         return imap_session_no(s, "[HASCHILDREN] There are mailboxes below it");
+    /* RFC 9051 6.3.7: the name stays subscribed */
+    if (is->row->subscribed && imap_subscribed_set(s, is->path, true, NULL, &f) < 0)
+        return imap_session_fail(s, &f, false);
     struct msg_mailbox_remove rm = {.handle = imap_session_handle(s), .op = span_of(op.b, sizeof op.b),
                                     .mailbox = is->row->mailbox, .flags = MAILBOX_REMOVE_MESSAGES};
     if (IPC_CALL(ROLE_STORE, mailbox_remove, &rm, &out, &s->cmd, &f) < 0)
@@ -253,31 +263,46 @@ WAITS int imap_folder_rename(struct imap *s, struct imap_lex *in)
     return imap_session_ok(s, "RENAME done");
 }
 
-static WAITS int subscribe(struct imap *s, struct imap_lex *in, bool on)
+static WAITS int set_subscribed(struct imap *s, const struct imap_folder *is, bool on, struct fail *f)
 {
-    const struct imap_folder *is;
-    struct span wire;
-    struct fail f = {0};
     struct op_id op = rand_op_id();
     struct msg_mailbox_set_r out;
-    imap_grammar_astring(in, &wire);
-    if (!imap_grammar_end(in))
-        return imap_session_bad(s, in->error);
-    if (imap_folder_named(s, wire, &is, &f) < 0)
-        return imap_session_fail(s, &f, false);
     struct msg_mailbox_set set = {.handle = imap_session_handle(s), .op = span_of(op.b, sizeof op.b),
                                   .mailbox = is->row->mailbox, .what = MAILBOX_SET_SUBSCRIBED, .subscribed = on};
-    if ((is->row->subscribed != 0) != on && IPC_CALL(ROLE_STORE, mailbox_set, &set, &out, &s->cmd, &f) < 0)
-        return imap_session_fail(s, &f, false);
-    return imap_session_ok(s, "%s done", s->row->name);
+    return (is->row->subscribed != 0) == on ? 0 : IPC_CALL(ROLE_STORE, mailbox_set, &set, &out, &s->cmd, f);
 }
 
 WAITS int imap_folder_subscribe(struct imap *s, struct imap_lex *in)
 {
-    return subscribe(s, in, true);
+    const struct imap_folder *is;
+    struct span wire;
+    struct fail f = {0};
+    imap_grammar_astring(in, &wire);
+    if (!imap_grammar_end(in))
+        return imap_session_bad(s, in->error);
+    if (imap_folder_named(s, wire, &is, &f) < 0 || set_subscribed(s, is, true, &f) < 0)
+        return imap_session_fail(s, &f, false);
+    return imap_session_ok(s, "SUBSCRIBE done");
 }
 
+/* Of a mailbox, and of a name that has none any more. */
 WAITS int imap_folder_unsubscribe(struct imap *s, struct imap_lex *in)
 {
-    return subscribe(s, in, false);
+    struct imap_folders all;
+    struct span wire, path;
+    struct fail f = {0};
+    bool kept = false;
+    imap_grammar_astring(in, &wire);
+    if (!imap_grammar_end(in))
+        return imap_session_bad(s, in->error);
+    if (!imap_name_read(wire, imap_session_utf8(s), &s->cmd, &path))
+        return imap_session_no(s, "[CANNOT] That is no name of a mailbox");
+    if (imap_folder_load(s, &all, &f) < 0 || imap_subscribed_set(s, path, false, &kept, &f) < 0)
+        return imap_session_fail(s, &f, false);
+    const struct imap_folder *is = imap_folder_find(&all, path);
+    if (is == NULL && !kept)
+        return imap_session_no(s, "[NONEXISTENT] There is no mailbox of that name");
+    if (is != NULL && set_subscribed(s, is, false, &f) < 0)
+        return imap_session_fail(s, &f, false);
+    return imap_session_ok(s, "UNSUBSCRIBE done");
 }

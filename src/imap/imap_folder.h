@@ -17,6 +17,7 @@ struct imap_folders { /* lives in s->cmd */
 };
 
 WAITS int imap_folder_load(struct imap *s, struct imap_folders *out, struct fail *f);
+void imap_folder_sort(struct imap_folders *all); /* for who adds some */
 const struct imap_folder *imap_folder_find(const struct imap_folders *all, struct span path); /* NULL: none */
 /* What a client named: reads the name (an astring), loads and finds. 0 and *out; -1 with *f: none of that name 5.2.0, or
  * store's refusal. For SELECT, STATUS, COPY, APPEND... */

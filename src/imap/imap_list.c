@@ -1,6 +1,7 @@
 /* LIST (RFC 9051 6.3.9, RFC 5258, 5819, 6154), LSUB (RFC 3501 6.3.9), NAMESPACE (RFC 9051 6.3.10). */
 #include "imap/imap_name.h"
 #include "imap/imap_status.h"
+#include "imap/imap_subscribed.h"
 
 enum { PATTERNS = 32 };
 
@@ -114,6 +115,8 @@ static bool subscribed_below(const struct listing *l, const struct imap_folders 
 
 static bool selected(const struct listing *l, const struct imap_folder *is)
 {
+    if (is->row->mailbox == 0 && !(l->options & SEL_SUBSCRIBED))
+        return false;
     if ((l->options & SEL_SUBSCRIBED) && !is->row->subscribed)
         return false;
     return !(l->options & SEL_SPECIAL) || imap_folder_use(is->row->role) != NULL;
@@ -136,7 +139,10 @@ static WAITS int tell(struct imap *s, const struct listing *l, const struct imap
         if (children)
             add_attribute(&line, "\\Noselect");
     } else {
-        add_attribute(&line, is->children ? "\\HasChildren" : "\\HasNoChildren");
+        if (is->row->mailbox == 0)
+            add_attribute(&line, "\\NonExistent"); /* RFC 9051 7.3.1: subscribed, or above one that is */
+        else
+            add_attribute(&line, is->children ? "\\HasChildren" : "\\HasNoChildren");
         if (is->row->subscribed && (l->options & (SEL_SUBSCRIBED | RET_SUBSCRIBED)))
             add_attribute(&line, "\\Subscribed");
         if (use != NULL)
@@ -148,7 +154,7 @@ static WAITS int tell(struct imap *s, const struct listing *l, const struct imap
         str_addz(&line, " (\"CHILDINFO\" (\"SUBSCRIBED\"))"); /* RFC 9051 6.3.9.6 */
     str_addz(&line, "\r\n");
     int r = conn_write(s->c, str_span(&line));
-    if (r == 0 && (l->options & RET_STATUS))
+    if (r == 0 && (l->options & RET_STATUS) && is->row->mailbox != 0)
         r = imap_status_tell(s, is, l->status);
     return r;
 }
@@ -157,7 +163,8 @@ static WAITS int tell_all(struct imap *s, const struct listing *l, struct fail *
 {
     struct imap_folders all;
     bool lsub = l->verb[1] == 'S';
-    if (imap_folder_load(s, &all, f) < 0)
+    if (imap_folder_load(s, &all, f) < 0 ||
+        ((l->options & (SEL_SUBSCRIBED | RET_SUBSCRIBED)) && imap_subscribed_load(s, &all, f) < 0))
         return 1;
     for (uint32_t i = 0; i < all.n; i++) {
         const struct imap_folder *is = &all.v[i];

@@ -23,7 +23,6 @@ KNOWN = {
     "search-flags": "nothing is ever \\Recent (RFC 9051 dropped it)",
     "select": "nothing is ever \\Recent (RFC 9051 dropped it)",
     "id": "30 KB of ID before the login: the line may have 8 KiB there (SECURITY, limits)",
-    "listext": "a subscription ends with its mailbox",
 }
 
 pytestmark = pytest.mark.skipif(not NAMES, reason="the scripts are not here: set IMAP_SCRIPTS")
