@@ -93,6 +93,10 @@ static const struct command commands[] = {
      "  postel account disable jon@example.org\n"},
     {"account enable", "ADDRESS", 1, 1, AT_SERVER, admin_account_enable, "undoes account disable",
      "Mail and logins are as they were before.\n", "  postel account enable jon@example.org\n"},
+    {"account set", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(POP3_KEEP), admin_account_set, "sets what an account wishes",
+     "With --pop3-keep N a message goes at the QUIT of a POP3 session when an earlier session fetched it, it came more than N\n"
+     "days ago, and the client asked for CAPA, which says EXPIRE N. No N below limits.pop3_keep_days counts. At first: forever.\n",
+     "  postel account set jon@example.org --pop3-keep 30\n  postel account set jon@example.org --pop3-keep forever\n"},
     {"account remove", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(YES), admin_account_remove,
      "removes an account and its mail", "There is no way back. Asks for the address again unless --yes is given.\n",
      "  postel account remove jon@example.org\n"},

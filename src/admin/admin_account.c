@@ -1,8 +1,11 @@
 #include "admin/admin_account.h"
 
+#include "admin/account.h"
 #include "admin/columns.h"
 #include "admin/control.h"
 #include "admin/secret.h"
+#include "base/limits.h"
+#include "base/num.h"
 
 static void said(const char *before, const char *address, const char *after)
 {
@@ -92,6 +95,36 @@ static WAITS int enable(struct control *c) { return state(c, false); }
 
 int admin_account_disable(const struct command_input *in) { return control_run(in, ROLE_AUTH, disable); }
 int admin_account_enable(const struct command_input *in) { return control_run(in, ROLE_AUTH, enable); }
+
+/* ---- set ---- */
+
+static struct span keep_days; /* empty: for ever */
+
+static WAITS int set(struct control *c)
+{
+    struct msg_kv_set m = {.key = SPAN("pop3/keep_days"), .value = keep_days, .remove = keep_days.n == 0};
+    struct msg_kv_set_r r;
+    if (account_turn(c, &m.account) < 0 || control_call(c, MSG_ID_kv_set, &m, &r) < 0)
+        return -1;
+    if (keep_days.n == 0)
+        said("Account ", c->in->words[0], " keeps mail that was fetched by POP3 for ever.");
+    else
+        printf("Mail that was fetched by POP3 is removed %.*s days after it came, at the end of a later session.\n",
+               SPAN_ARGS(keep_days));
+    return 0;
+}
+
+int admin_account_set(const struct command_input *in)
+{
+    const char *days = in->option[OPTION_POP3_KEEP];
+    uint64_t n;
+    if (days == NULL)
+        return command_wrong(in, "say what to set: --pop3-keep");
+    keep_days = strcmp(days, "forever") == 0 ? SPAN("") : span_z(days);
+    if (keep_days.n > 0 && (num_u64(keep_days, 36500, &n) != 0 || n == 0))
+        return command_wrong(in, "--pop3-keep is a number of days, or forever");
+    return control_run(in, ROLE_AUTH, set);
+}
 
 /* ---- list ---- */
 

@@ -1,30 +1,12 @@
-/* Auth knows an account's address, store its number: each command asks the one and then the other. */
+/* What an account may hold, as store counts it. */
 #include "admin/admin_quota.h"
 
+#include "admin/account.h"
 #include "admin/columns.h"
 #include "admin/control.h"
 #include "base/num.h"
 
 enum { NONE = -1, AS_IT_IS = -2 };
-
-/* The account's number; then calls go to store. */
-static WAITS int turn_to_store(struct control *c, uint64_t *account)
-{
-    struct span address = span_z(c->in->words[0]);
-    struct msg_account_list m = {0};
-    struct msg_account_list_r r;
-    int result;
-    while ((result = control_call(c, MSG_ID_account_list, &m, &r)) == 0 && r.accounts.n > 0) {
-        for (uint32_t i = 0; i < r.accounts.n; i++) {
-            if (!span_eq_nocase(r.accounts.v[i].address, address))
-                continue;
-            *account = r.accounts.v[i].account;
-            return control_turn(c, ROLE_STORE);
-        }
-        m.after = r.accounts.v[r.accounts.n - 1].address;
-    }
-    return result != 0 ? -1 : fail_perm(&c->fail, "", "there is no account %.200s", c->in->words[0]);
-}
 
 static void add_row(struct columns *rows, const char *what, uint64_t used, int64_t limit)
 {
@@ -42,7 +24,7 @@ static WAITS int set_and_print(struct control *c, int64_t bytes, int64_t message
     struct msg_quota_set m = {.limit_bytes = bytes, .limit_messages = messages};
     struct msg_quota_set_r r;
     struct columns rows;
-    if (turn_to_store(c, &m.account) != 0 || control_call(c, MSG_ID_quota_set, &m, &r) != 0)
+    if (account_turn(c, &m.account) != 0 || control_call(c, MSG_ID_quota_set, &m, &r) != 0)
         return -1;
     columns_init(&rows, COUNT_OF(heads), heads, c->plain);
     add_row(&rows, "bytes", r.bytes, r.limit_bytes);
@@ -94,7 +76,7 @@ static WAITS int recount(struct control *c)
 {
     struct msg_recount m;
     struct msg_recount_r r = {0};
-    if (turn_to_store(c, &m.account) != 0)
+    if (account_turn(c, &m.account) != 0)
         return -1;
     if (control_call(c, MSG_ID_recount, &m, &r) != 0 && strcmp(c->fail.code, "5.2.0") != 0) /* that: it has no mail yet */
         return -1;

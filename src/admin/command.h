@@ -18,6 +18,7 @@
     X(REPAIR, "repair", "", "mends what can be mended, after saying what it will do")                                  \
     X(BYTES, "bytes", "SIZE|none", "how many octets all messages of the account may have: 500MB, 2GiB")                \
     X(MESSAGES, "messages", "N|none", "how many messages the account may have")                            \
+    X(POP3_KEEP, "pop3-keep", "DAYS|forever", "how long mail that was fetched by POP3 is kept")                            \
     X(BACKUP, "backup", "DIR", "a backup of this server: what it knows is not lost")
 
 enum command_option {

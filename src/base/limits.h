@@ -32,6 +32,7 @@
     X(POP3_LOGIN_S, 60, 5, 3600, "seconds", "for the whole login")                                                     \
     X(POP3_IDLE_S, 600, 600, 86400, "seconds", "autologout; RFC 1939 3 wants at least 10 minutes")                     \
     X(POP3_ERRORS, 20, 2, 1000, "errors", "in a row before the connection is closed")                                  \
+    X(POP3_KEEP_DAYS, 7, 1, 3650, "days", "the least that an account may have fetched mail kept; RFC 2449 6.7")              \
     X(IMAP_LINE, 65536, 8192, 1048576, "bytes", "a command without its literals, after login")                         \
     X(IMAP_LINE_BEFORE, 8192, 1024, 65536, "bytes", "a command before login, literals included")                       \
     X(IMAP_LITERAL, 65536, 4096, 1048576, "bytes", "all literals of a command that are no message, after login")       \

@@ -32,6 +32,7 @@ static WAITS int logged_in(struct pop3 *s, const struct sasl_dialog_result *in)
         return pop3_session_err(s, busy ? POP3_TEXT_IN_USE : POP3_TEXT_NO_MAILBOX);
     }
     s->state = POP3_TRANSACTION;
+    pop3_keep_open(&s->keep, &s->drop);
     int own = pop3_text_find(in->lang);
     s->own = own >= 0 ? (enum pop3_lang)own : POP3_LANG_EN;
     return pop3_session_ok_count(s, POP3_TEXT_MESSAGES, s->drop.items.n);

@@ -71,6 +71,8 @@ static WAITS int send_message(struct pop3 *s, size_t at, struct sending *w)
                    : pop3_session_ok_count(s, POP3_TEXT_OCTETS, s->drop.items.v[at].size);
         if (r == 0)
             r = send_rest(s, &read, w, data);
+        if (r == 0 && !w->cut)
+            pop3_keep_fetched(&s->keep, &s->drop, at);
     }
     pop3_read_stop(&read);
     return r;

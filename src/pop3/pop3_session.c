@@ -75,7 +75,7 @@ static bool stls_possible(const struct pop3 *s)
 
 /* Capabilities that are no command (RFC 2449 6, RFC 3206). */
 static const char *const capa_table[] = {
-    "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "LOGIN-DELAY 0", "IMPLEMENTATION Postel",
+    "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "LOGIN-DELAY 0", "IMPLEMENTATION Postel",
 };
 
 static WAITS int cmd_capa(struct pop3 *s, struct span args)
@@ -93,6 +93,9 @@ static WAITS int cmd_capa(struct pop3 *s, struct span args)
     }
     for (size_t i = 0; i < COUNT_OF(capa_table); i++)
         str_addf(&out, "%s\r\n", capa_table[i]);
+    str_addz(&out, "EXPIRE ");
+    pop3_keep_tell(&s->keep, s->state == POP3_TRANSACTION, &out);
+    str_addz(&out, "\r\n");
     str_addz(&out, ".\r\n");
     int r = pop3_session_ok(s, POP3_TEXT_CAPA);
     return r != 0 ? r : conn_write(s->c, str_span(&out));
@@ -137,6 +140,8 @@ static WAITS int cmd_quit(struct pop3 *s, struct span args)
         LOG(LOG_WARN, "pop3.update", L_ID(span_z(s->trace)), L_SPAN("user", s->user), L_Z("why", f.text));
         return pop3_session_err(s, POP3_TEXT_NOT_REMOVED); /* RFC 1939 6 */
     }
+    if (s->state == POP3_TRANSACTION && pop3_keep_update(&s->keep, &s->drop, &f) < 0) /* the next session will */
+        LOG(LOG_WARN, "pop3.keep", L_ID(span_z(s->trace)), L_SPAN("user", s->user), L_Z("why", f.text));
     return pop3_session_ok(s, POP3_TEXT_BYE);
 }
 
@@ -214,6 +219,7 @@ static WAITS void farewell(struct pop3 *s, int r)
     if (s->state == POP3_TRANSACTION) {
         pop3_retr_forget(s);
         pop3_drop_done(&s->drop);
+        pop3_keep_done(&s->keep);
     }
     arena_done(&s->user_mem);
     arena_done(&s->cmd);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "pop3/pop3_drop.h"
 #include "pop3/pop3_ahead.h"
+#include "pop3/pop3_keep.h"
 #include "pop3/pop3_read.h"
 #include "pop3/pop3_text.h"
 #include "run/session.h"
@@ -32,6 +33,7 @@ struct pop3 {
     enum pop3_lang own;     /* of the account, in TRANSACTION */
     struct pop3_drop drop;  /* in TRANSACTION */
     struct pop3_ahead ahead; /* what a client reading in order wants next */
+    struct pop3_keep keep;
 };
 
 /* The dialogue from greeting to close; session_fn. */

@@ -25,6 +25,7 @@ static struct seen {
     unsigned logins, logouts, locks, expunges;
     struct { uint64_t first, last; } removed[16];
     unsigned n_removed;
+    char days[8], fetched[200]; /* values of the account */
     bool full; /* expunge fails */
 } *seen;
 
@@ -107,7 +108,8 @@ static void on_member_scan(struct ipc_req *req)
             out.next = (i + 1) * 10;
             break;
         }
-        rows[out.rows.n++] = (struct msg_member_row){.uid = (i + 1) * 10, .eid = 1000 + i, .size = messages[i].n};
+        rows[out.rows.n++] = (struct msg_member_row){.uid = (i + 1) * 10, .eid = 1000 + i, .size = messages[i].n,
+                                                          .saved_ms = clock_now_ms() - (int64_t)(10 - i) * 86400000};
     }
     ipc_reply(req, &out);
 }
@@ -164,12 +166,28 @@ static void on_expunge(struct ipc_req *req)
     ipc_reply(req, &(struct msg_expunge_r){0});
 }
 
+static void on_kv_get(struct ipc_req *req)
+{
+    const struct msg_kv_get *in = req->in;
+    struct span v = span_z(span_eq(in->key, SPAN("pop3/keep_days")) ? seen->days : seen->fetched);
+    ipc_reply(req, &(struct msg_kv_get_r){.found = v.n > 0, .value = v});
+}
+
+static void on_kv_set(struct ipc_req *req)
+{
+    const struct msg_kv_set *in = req->in;
+    CHECK(span_eq(in->key, SPAN("pop3/fetched")) && in->value.n < sizeof seen->fetched);
+    snprintf(seen->fetched, sizeof seen->fetched, "%.*s", SPAN_ARGS(in->value));
+    ipc_reply(req, &(struct msg_kv_set_r){});
+}
+
 static const struct ipc_handler auth_rows[] = {{.id = MSG_ID_sasl, .call = on_sasl}, {.id = MSG_ID_logout, .post = on_logout}};
 static const struct ipc_handler store_rows[] = {
     {.id = MSG_ID_mailbox_list, .call = on_mailbox_list}, {.id = MSG_ID_mailbox_lock, .call = on_mailbox_lock},
     {.id = MSG_ID_member_scan, .call = on_member_scan},   {.id = MSG_ID_email_read, .call = on_email_read},
     {.id = MSG_ID_email_slices, .call = on_email_slices},
     {.id = MSG_ID_expunge, .call = on_expunge},           {.id = MSG_ID_email_get, .call = on_email_get},
+    {.id = MSG_ID_kv_get, .call = on_kv_get},             {.id = MSG_ID_kv_set, .call = on_kv_set},
 };
 
 static struct ipc_server auth, store;
@@ -244,13 +262,13 @@ static const struct talk {
         "-ERR That is no command\r\n-ERR That is no command\r\n-ERR NOOP takes no argument\r\n+OK Still here\r\n"},
     {"CAPA\r\nAPOP a b\r\n",
      "+OK Postel POP3 ready\r\n+OK What this server can do\r\nUSER\r\nSASL PLAIN\r\nUTF8 USER\r\nLANG\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-     "PIPELINING\r\nEXPIRE NEVER\r\nLOGIN-DELAY 0\r\nIMPLEMENTATION Postel\r\n.\r\n"
+     "PIPELINING\r\nLOGIN-DELAY 0\r\nIMPLEMENTATION Postel\r\nEXPIRE 7 USER\r\n.\r\n"
      "-ERR APOP is not offered, use USER and PASS in TLS\r\n"},
     /* RFC 5034: initial response, empty challenge, cancel, rubbish; each failure leaves the next try open */
     {AUTHED "AUTH PLAIN x\r\nSTAT\r\nCAPA\r\n",
      READY "+OK 10 messages\r\n-ERR AUTH is not possible after the login\r\n+OK 10 440104\r\n"
      "+OK What this server can do\r\nUSER\r\nSASL PLAIN\r\nUTF8 USER\r\nLANG\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
-     "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nLOGIN-DELAY 0\r\nIMPLEMENTATION Postel\r\n.\r\n"},
+     "AUTH-RESP-CODE\r\nPIPELINING\r\nLOGIN-DELAY 0\r\nIMPLEMENTATION Postel\r\nEXPIRE NEVER\r\n.\r\n"},
     {"auth plain\r\n\r\nAGJvYkBleGFtcGxlLnRlc3QAYSBiIA==\r\nSTAT\r\n",
      READY "+ eA==\r\n+ \r\n+OK 10 messages\r\n+OK 10 440104\r\n"},
     {"AUTH PLAIN\r\n*\r\nAUTH PLAIN =\r\nAUTH PLAIN AAA=BBB\r\nAUTH PLAIN x y\r\nAUTH\r\nAUTH FROB\r\nAUTH PLAIN AGEAYg==\r\n" AUTHED,
@@ -380,6 +398,33 @@ static WAITS void update(void)
     arena_done(&mem);
 }
 
+/* RFC 2449 6.7: message i came 10 - i days ago, the account keeps for 7. */
+static WAITS void keep(void)
+{
+    struct arena mem;
+    arena_init(&mem);
+    talk(true, SPAN(LOGIN "RETR 1\r\nQUIT\r\n"), 0, &mem); /* no days: nothing is noted */
+    CHECK(seen->fetched[0] == 0);
+    snprintf(seen->days, sizeof seen->days, "3");             /* less than what was told before the login */
+    struct span said = talk(true, SPAN(LOGIN "CAPA\r\n"), 0, &mem);
+    CHECK(span_find(said, SPAN("\r\nEXPIRE 7\r\n")) >= 0);
+    talk(true, SPAN(LOGIN "CAPA\r\nRETR 1\r\nRETR 2\r\nTOP 3 9\r\nRETR 4\r\nRETR 8\r\n"), 0, &mem);
+    CHECK(seen->fetched[0] == 0 && seen->expunges == 0);      /* left without QUIT */
+    talk(true, SPAN(LOGIN "CAPA\r\nRETR 1\r\nRETR 2\r\nTOP 3 9\r\nRETR 4\r\nRETR 8\r\nQUIT\r\n"), 0, &mem);
+    CHECK(strcmp(seen->fetched, "99 10:20,40:40,80:80") == 0);
+    CHECK(seen->expunges == 0);                               /* not in the session that fetched them */
+    talk(true, SPAN(LOGIN "QUIT\r\n"), 0, &mem);
+    CHECK(seen->expunges == 0);                               /* it was not told */
+    talk(true, SPAN("CAPA\r\n" LOGIN "RETR 3\r\nQUIT\r\n"), 0, &mem);
+    CHECK(seen->expunges == 1 && seen->n_removed == 2);       /* 10 and 9 days old; the others are younger */
+    CHECK(seen->removed[0].first == 10 && seen->removed[1].last == 20);
+    CHECK(strcmp(seen->fetched, "99 10:40,80:80") == 0);
+    snprintf(seen->fetched, sizeof seen->fetched, "98 10:90"); /* of an INBOX that is no more */
+    talk(true, SPAN("CAPA\r\n" LOGIN "QUIT\r\n"), 0, &mem);
+    CHECK(seen->expunges == 1);
+    arena_done(&mem);
+}
+
 static WAITS void hostile(void)
 {
     struct arena mem;
@@ -404,6 +449,7 @@ static void test_long_headers(void **state) { assert_int_equal(run(long_headers)
 static void test_cleartext(void **state) { assert_int_equal(run(cleartext), 0); }
 static void test_windows(void **state) { assert_int_equal(run(windows), 0); }
 static void test_update(void **state) { assert_int_equal(run(update), 0); }
+static void test_keep(void **state) { assert_int_equal(run(keep), 0); }
 static void test_hostile(void **state) { assert_int_equal(run(hostile), 0); }
 
 /* Every text is there in every language, with the same place for what it is about; English is ASCII. */
@@ -422,7 +468,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_talks),  cmocka_unit_test(test_cleartext), cmocka_unit_test(test_windows),
         cmocka_unit_test(test_update), cmocka_unit_test(test_hostile),   cmocka_unit_test(test_long_response),
-        cmocka_unit_test(test_long_headers), cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_long_headers), cmocka_unit_test(test_texts), cmocka_unit_test(test_keep),
     };
     struct fail f;
     seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

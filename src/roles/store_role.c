@@ -383,6 +383,14 @@ static void on_blob_put(struct ipc_req *req)
         on_session_write(req);
 }
 
+static void on_kv_set(struct ipc_req *req)
+{
+    if (req->peer.kind == ROLE_ADMIN)
+        write_start(req, ((const struct msg_kv_set *)req->in)->account);
+    else
+        on_session_write(req);
+}
+
 static void on_quota_set(struct ipc_req *req)
 {
     write_start(req, ((const struct msg_quota_set *)req->in)->account);
@@ -614,7 +622,7 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_expunge, .call = on_session_write},     {.id = MSG_ID_append, .call = on_append},
     {.id = MSG_ID_copy, .call = on_session_write},        {.id = MSG_ID_mailbox_create, .call = on_session_write},
     {.id = MSG_ID_mailbox_set, .call = on_session_write}, {.id = MSG_ID_mailbox_remove, .call = on_session_write},
-    {.id = MSG_ID_blob_put, .call = on_blob_put},         {.id = MSG_ID_kv_set, .call = on_session_write},
+    {.id = MSG_ID_blob_put, .call = on_blob_put},         {.id = MSG_ID_kv_set, .call = on_kv_set},
     {.id = MSG_ID_quota_set, .call = on_quota_set},       {.id = MSG_ID_recount, .call = on_recount},
     {.id = MSG_ID_email_get, .call = on_plain_read},      {.id = MSG_ID_thread_get, .call = on_plain_read},
     {.id = MSG_ID_blob_get, .call = on_plain_read},       {.id = MSG_ID_quota_get, .call = on_plain_read},
