@@ -22,8 +22,8 @@ MESSAGE = 13  # enum mime_type: message/rfc822
 needs_suite = pytest.mark.skipif(not os.path.isdir(SUITE), reason=f"no vectors at {SUITE}")
 
 
-def scan(message):
-    run = subprocess.run([PRINT], input=message, capture_output=True)
+def scan(message, *arguments):
+    run = subprocess.run([PRINT, *arguments], input=message, capture_output=True, timeout=60)
     assert run.returncode == 0, run.stderr.decode(errors="replace")
     got = json.loads(run.stdout)
     for key in ("envelope", "structure", "preview"):
