@@ -314,37 +314,33 @@ POP3_ROWS = [
 
 # ---- memory ----
 
-def memory(t, kind, secure):
-    """kB that one more session costs, before its login and after. Of a server that held none before."""
-    costs = []
-    for login in (False, True):
-        count = 50 if isinstance(t, Dovecot) else 400
+def memory(make, kind, secure, login):
+    """kB that one more session costs. In a server of its own: what others left behind would be used again."""
+    t = make(USERS)
+    try:
+        count = 50 if make is Dovecot else 400
         kind(t, secure).close()
         time.sleep(0.5)
         before = pss_kb(t.root)
         held = [kind(t, secure) for _ in range(count)]
-        if login:
-            for n, c in enumerate(held):
-                c.login(t.user(n % (USERS - 2) + 2), t.password)
-                if kind is Imap:
-                    c.run("SELECT INBOX")  # empty: what a message costs is another question
+        for n, c in enumerate(held if login else []):
+            c.login(t.user(n % (USERS - 2) + 2), t.password)
+            if kind is Imap:
+                c.run("SELECT INBOX")  # empty: what a message costs is another question
         time.sleep(0.5)
-        costs.append((pss_kb(t.root) - before) / count)
+        cost = (pss_kb(t.root) - before) / count
         for c in held:
             c.close()
-        time.sleep(1)
-    return costs
+        return cost
+    finally:
+        t.close()
 
 
 def memory_rows(kind, title):
     for secure in (False, True):
         for make in [Postel] + ([Dovecot] if Dovecot.installed() else []):
-            t = make(USERS)
-            try:
-                before, after = memory(t, kind, secure)
-            finally:
-                t.close()
-            print(f"{title + (', TLS' if secure else ''):32} {t.name:8} {before:9.1f} kB before the login, {after:.1f} kB after", flush=True)
+            before, after = (memory(make, kind, secure, login) for login in (False, True))
+            print(f"{title + (', TLS' if secure else ''):32} {make.name:8} {before:9.1f} kB before the login, {after:.1f} kB after", flush=True)
 
 
 def measure(targets, rows, rounds, count):
