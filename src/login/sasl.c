@@ -3,28 +3,14 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/list.h"
 #include "base/map.h"
 #include "base/rand.h"
 #include "base/utf8.h"
 #include "login/login_name.h"
+#include "login/sasl_inner.h"
 #include "login/sasl_mech.h"
 
 enum { DIALOG_MS = 120 * 1000, DIALOGS_MOST = 20000 };
-
-struct dialog {
-    struct list age;
-    uint64_t id, owner;
-    int64_t until_ms;
-    const struct sasl_mech *mech;
-};
-
-struct sasl_mech {
-    const char *name;
-    bool plus;
-    /* d: NULL in the first step. */
-    void (*step)(struct dialog *d, struct span response, struct sasl_step *out);
-};
 
 struct sasl {
     struct map dialogs;
@@ -54,7 +40,7 @@ int sasl_plain_parse(struct span in, struct sasl_plain *out)
     return utf8_valid(in) ? 0 : -1;
 }
 
-static bool same_name(struct span a, struct span b)
+bool sasl_same_name(struct span a, struct span b)
 {
     char x[LOGIN_NAME_BYTES], y[LOGIN_NAME_BYTES];
     size_t at, n = login_name_fold(a, x, &at), m = login_name_fold(b, y, &at);
@@ -62,32 +48,45 @@ static bool same_name(struct span a, struct span b)
     return span_eq(a, b) || (n > 0 && span_eq(span_of(x, n), span_of(y, m)));
 }
 
-static void plain_step(struct dialog *d, struct span response, struct sasl_step *out)
+static void plain_step(struct sasl_dialog_state *d, const struct msg_sasl *in, struct arena *mem, struct sasl_step *out)
 {
     struct sasl_plain p;
 
-    /* RFC 4422 5: the client speaks first; no initial response came, so ask for it with an empty challenge */
-    if (d == NULL && response.n == 0) {
-        out->state = SASL_MORE;
-        return;
-    }
-    if (sasl_plain_parse(response, &p) < 0) {
+    if (sasl_plain_parse(in->response, &p) < 0) {
         out->state = SASL_SYNTAX;
         return;
     }
-    if (p.authzid.n > 0 && !same_name(p.authzid, p.authcid)) { /* nobody acts for another here */
+    if (p.authzid.n > 0 && !sasl_same_name(p.authzid, p.authcid)) { /* nobody acts for another here */
         out->state = SASL_BAD;
         return;
     }
-    out->check = true;
+    out->want = SASL_WANT_CHECK;
     out->name = p.authcid;
     out->password = p.password;
+}
+
+/* LOGIN, which no RFC describes: two questions, whose words clients do not read (draft-murchison-sasl-login 2). */
+static void login_step(struct sasl_dialog_state *d, const struct msg_sasl *in, struct arena *mem, struct sasl_step *out)
+{
+    out->state = SASL_SYNTAX;
+    if (in->response.n == 0 || in->response.n > (size_t)LIMIT(PASSWORD_BYTES) || !utf8_valid(in->response) ||
+        memchr(in->response.p, 0, in->response.n) != NULL)
+        return;
+    if (d->phase++ == 0) {
+        d->name = arena_copy(&d->mem, in->response);
+        out->state = SASL_MORE;
+        out->challenge = SPAN("Password:");
+        return;
+    }
+    out->want = SASL_WANT_CHECK;
+    out->name = d->name;
+    out->password = in->response;
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static const struct sasl_mech mechs[] = {
-#define X(name, plus, step) {name, plus, step##_step},
+#define X(name, plus, step, hash) {name, plus, step, hash},
     SASL_MECH_TABLE(X)
 #undef X
 };
@@ -120,11 +119,19 @@ struct sasl *sasl_new(bool cleartext_loopback)
     return s;
 }
 
-static void dialog_end(struct sasl *s, struct dialog *d)
+static void dialog_free(struct sasl_dialog_state *d)
 {
-    map_take_u64(&s->dialogs, d->id);
-    list_remove(&d->age);
+    arena_done(&d->mem);
     free(d);
+}
+
+static void dialog_end(struct sasl *s, struct sasl_dialog_state *d)
+{
+    if (d->id != 0) {
+        map_take_u64(&s->dialogs, d->id);
+        list_remove(&d->age);
+    }
+    dialog_free(d);
 }
 
 void sasl_free(struct sasl *s)
@@ -132,7 +139,7 @@ void sasl_free(struct sasl *s)
     if (s == NULL)
         return;
     while (!list_empty(&s->age))
-        dialog_end(s, LIST_ITEM(s->age.next, struct dialog, age));
+        dialog_end(s, LIST_ITEM(s->age.next, struct sasl_dialog_state, age));
     map_done(&s->dialogs);
     free(s);
 }
@@ -145,54 +152,101 @@ size_t sasl_dialogs(const struct sasl *s)
 static void dialogs_expire(struct sasl *s, int64_t now)
 {
     while (!list_empty(&s->age)) {
-        struct dialog *d = LIST_ITEM(s->age.next, struct dialog, age);
+        struct sasl_dialog_state *d = LIST_ITEM(s->age.next, struct sasl_dialog_state, age);
         if (d->until_ms > now && map_count(&s->dialogs) < DIALOGS_MOST)
             return;
         dialog_end(s, d);
     }
 }
 
-static struct dialog *dialog_new(struct sasl *s, const struct sasl_mech *m, uint64_t owner, int64_t now)
+static struct sasl_dialog_state *dialog_new(const struct sasl_mech *m, uint64_t owner, int64_t now)
 {
-    struct dialog *d = base_alloc(sizeof *d);
+    struct sasl_dialog_state *d = base_alloc(sizeof *d);
 
-    do
-        d->id = rand_u64();
-    while (d->id == 0 || map_get_u64(&s->dialogs, d->id) != NULL);
     d->owner = owner;
     d->mech = m;
     d->until_ms = now + DIALOG_MS;
-    map_put_u64(&s->dialogs, d->id, d);
-    list_push(&s->age, &d->age);
+    arena_init(&d->mem);
     return d;
 }
 
-void sasl_step(struct sasl *s, const struct msg_sasl *in, uint64_t owner, struct sasl_step *out)
+/* It goes on: from now on it has a number. */
+static void dialog_keep(struct sasl *s, struct sasl_dialog_state *d)
 {
-    int64_t now = clock_mono_ms();
-    struct dialog *d = NULL;
+    if (d->id != 0)
+        return;
+    do
+        d->id = rand_u64();
+    while (d->id == 0 || map_get_u64(&s->dialogs, d->id) != NULL);
+    map_put_u64(&s->dialogs, d->id, d);
+    list_push(&s->age, &d->age);
+}
+
+static struct sasl_dialog_state *dialog_of(struct sasl *s, const struct msg_sasl *in, uint64_t owner, struct sasl_step *out)
+{
+    struct sasl_dialog_state *d = map_get_u64(&s->dialogs, in->dialog);
     const struct sasl_mech *m;
 
-    memset(out, 0, sizeof *out);
-    dialogs_expire(s, now);
-    if (in->dialog != 0) {
-        d = map_get_u64(&s->dialogs, in->dialog);
-        if (d == NULL || d->owner != owner) {
-            out->state = SASL_SYNTAX;
-            return;
-        }
+    if (in->dialog != 0 && (d == NULL || d->owner != owner)) {
+        out->state = SASL_SYNTAX;
+        return NULL;
     }
-    m = d != NULL ? d->mech : mech_find(in->mech);
+    m = in->dialog != 0 ? d->mech : mech_find(in->mech);
     if (m == NULL || !mech_allowed(s, m, in)) {
         out->state = SASL_MECH;
+        return NULL;
+    }
+    return in->dialog != 0 ? d : dialog_new(m, owner, clock_mono_ms());
+}
+
+void sasl_step(struct sasl *s, const struct msg_sasl *in, uint64_t owner, struct arena *mem, struct sasl_step *out)
+{
+    struct sasl_dialog_state *d;
+
+    memset(out, 0, sizeof *out);
+    dialogs_expire(s, clock_mono_ms());
+    d = dialog_of(s, in, owner, out);
+    if (d == NULL)
+        return;
+    out->mech = d->mech->name;
+    out->hash = d->mech->hash;
+    if (d->id == 0 && in->response.n == 0) { /* RFC 4422 5: no initial response came, so ask for it */
+        out->state = SASL_MORE;
+        out->challenge = d->mech->step == login_step ? SPAN("Username:") : SPAN("");
+    } else {
+        d->mech->step(d, in, mem, out);
+    }
+    if (out->want == SASL_WANT_SALT || out->want == SASL_WANT_PROOF ||
+        (out->want == SASL_WANT_NOTHING && out->state == SASL_MORE)) {
+        dialog_keep(s, d);
+        out->dialog = d->id;
         return;
     }
-    m->step(d, in->response, out);
-    if (!out->check && out->state == SASL_MORE) {
-        if (d == NULL)
-            d = dialog_new(s, m, owner, now);
-        out->dialog = d->id;
-    } else if (d != NULL) {
-        dialog_end(s, d);
-    }
+    if (out->want != SASL_WANT_NOTHING)
+        out->name = arena_copy(mem, out->name); /* the dialogue's, which ends here */
+    dialog_end(s, d);
+}
+
+void sasl_salt(struct sasl *s, struct sasl_step *step, struct span salt, uint32_t iterations, struct arena *mem)
+{
+    sasl_scram_salt(map_get_u64(&s->dialogs, step->dialog), step, salt, iterations);
+    step->challenge = arena_copy(mem, step->challenge);
+    step->state = SASL_MORE;
+}
+
+void sasl_proven(struct sasl *s, struct sasl_step *step, const unsigned char *server_key, uint64_t account,
+                 uint64_t credential, struct arena *mem)
+{
+    struct sasl_dialog_state *d = map_get_u64(&s->dialogs, step->dialog);
+
+    d->account = account;
+    d->credential = credential;
+    sasl_scram_sign(d, step, server_key, mem);
+    step->state = SASL_MORE;
+}
+
+void sasl_refused(struct sasl *s, struct sasl_step *step)
+{
+    dialog_end(s, map_get_u64(&s->dialogs, step->dialog));
+    step->dialog = 0;
 }

@@ -9,7 +9,7 @@ static const struct mech {
     const char *name;
     bool plus;
 } mechs[] = {
-#define X(name, plus, step) {name, plus},
+#define X(name, plus, step, hash) {name, plus},
     SASL_MECH_TABLE(X)
 #undef X
 };

@@ -72,6 +72,16 @@ static void check_run(void *arg)
     job->right = password_check(&job->verifier, &job->password);
 }
 
+/* The name as the directory has it; what cannot be one stays as it is, and is nobody's. */
+static struct span canonical(struct span name, char folded[LOGIN_NAME_BYTES])
+{
+    size_t at = 0, n = login_name_fold(name, folded, &at);
+
+    if (n > 0)
+        n = directory_find_home(directory_memory(auth.directory), folded, n, at);
+    return n > 0 ? span_of(folded, n) : name;
+}
+
 static struct directory_account *find(struct span name)
 {
     return directory_cache_account(directory_memory(auth.directory), name);
@@ -103,7 +113,7 @@ static WAITS struct directory_account *check(struct span name, struct check_job 
     return a;
 }
 
-static void log_login(struct span name, const struct msg_sasl *in, const char *result)
+static void log_login(struct span name, const struct msg_sasl *in, const char *mech, const char *result)
 {
     char ip[INET6_ADDRSTRLEN] = "";
     static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -111,33 +121,36 @@ static void log_login(struct span name, const struct msg_sasl *in, const char *r
 
     inet_ntop(v4 ? AF_INET : AF_INET6, in->ip.p + (v4 ? 12 : 0), ip, sizeof ip);
     LOG(LOG_INFO, "auth.login", L_SPAN("account", name), L_Z("service", service_table[in->service].name), L_Z("ip", ip),
-        L_Z("result", result));
+        L_Z("mech", mech), L_Z("result", result));
 }
 
-static void answer_bad(struct span name, const struct msg_sasl *in, uint32_t wait_ms, struct msg_sasl_r *out)
+static void answer_bad(struct span name, const struct msg_sasl *in, const char *mech, uint32_t wait_ms,
+                       struct msg_sasl_r *out)
 {
     out->state = SASL_BAD;
     out->wait_ms = wait_ms;
     counter_add(COUNTER_LOGINS_FAILED, 1);
-    log_login(name, in, "bad");
+    log_login(name, in, mech, "bad");
 }
 
-static void answer_busy(struct span name, const struct msg_sasl *in, uint32_t wait_ms, struct msg_sasl_r *out)
+static void answer_busy(struct span name, const struct msg_sasl *in, const char *mech, uint32_t wait_ms,
+                        struct msg_sasl_r *out)
 {
     out->state = SASL_BUSY;
     out->wait_ms = wait_ms;
     counter_add(COUNTER_LOGINS_FAILED, 1);
-    log_login(name, in, "busy");
+    log_login(name, in, mech, "busy");
 }
 
-static void answer_ok(struct ipc_req *req, struct directory_account *a, const struct msg_sasl *in, struct msg_sasl_r *out)
+static void answer_ok(struct ipc_req *req, struct directory_account *a, const struct msg_sasl *in, const char *mech,
+                      struct msg_sasl_r *out)
 {
     const struct login_session *s =
         login_session_add(auth.sessions, a->id, req->peer.boot, in->service, span_z(a->lang));
     struct msg_session_add add;
 
     if (s == NULL) {
-        answer_busy(span_z(a->address), in, 1000, out);
+        answer_busy(span_z(a->address), in, mech, 1000, out);
         return;
     }
     add = add_of(s);
@@ -150,24 +163,21 @@ static void answer_ok(struct ipc_req *req, struct directory_account *a, const st
     out->address = span_z(a->address);
     out->lang = span_z(a->lang);
     counter_add(COUNTER_LOGINS, 1);
-    log_login(span_z(a->address), in, "ok");
+    log_login(span_z(a->address), in, mech, "ok");
 }
 
 static WAITS void try_password(struct ipc_req *req, const struct sasl_step *step, struct msg_sasl_r *out)
 {
     const struct msg_sasl *in = req->in;
     char folded[LOGIN_NAME_BYTES];
-    size_t at = 0, n = login_name_fold(step->name, folded, &at);
-    struct span name = step->name;
+    struct span name = canonical(step->name, folded);
     struct directory_account *a;
     struct throttle_check ticket;
     struct check_job *job;
     uint32_t wait_ms = 0;
 
-    if (n > 0 && (n = directory_find_home(directory_memory(auth.directory), folded, n, at)) > 0)
-        name = span_of(folded, n);
     if (!throttle_begin(auth.throttle, name, (const unsigned char *)in->ip.p, &ticket, &wait_ms)) {
-        answer_busy(name, in, wait_ms, out);
+        answer_busy(name, in, step->mech, wait_ms, out);
         return;
     }
     job = base_alloc(sizeof *job);
@@ -177,11 +187,96 @@ static WAITS void try_password(struct ipc_req *req, const struct sasl_step *step
     free(job);
     wait_ms = throttle_end(auth.throttle, &ticket, a != NULL);
     if (a == NULL)
-        answer_bad(name, in, wait_ms, out);
+        answer_bad(name, in, step->mech, wait_ms, out);
     else if (req->chan != NULL)
-        answer_ok(req, a, in, out);
+        answer_ok(req, a, in, step->mech, out);
     else
         out->state = SASL_BUSY; /* the front is gone: nobody is there to have a session */
+}
+
+/* ---- SCRAM ------------------------------------------------------------------------------------------------------------- */
+
+static void verifier_of(struct span name, struct password_verifier *v)
+{
+    const struct directory_account *a = find(name);
+
+    if (a != NULL)
+        *v = a->verifier;
+    else
+        password_fake(v, directory_secret(auth.directory), name); /* SEC-13: a salt that is the same each time */
+}
+
+static void give_salt(struct ipc_req *req, struct sasl_step *step)
+{
+    char folded[LOGIN_NAME_BYTES];
+    struct password_verifier v;
+
+    verifier_of(canonical(step->name, folded), &v);
+    sasl_salt(auth.sasl, step, span_of(v.salt, PASSWORD_SALT), v.iterations, req->mem);
+}
+
+/* A key of an account: by its first bytes it is found again in the last step, if it is still one. */
+static uint64_t credential_of(const unsigned char *stored_key)
+{
+    uint64_t id;
+
+    memcpy(&id, stored_key, sizeof id);
+    return id;
+}
+
+/* The proof costs hashes only, but is counted as a password check: it tells a guesser as much (SEC-14). */
+static void try_proof(struct ipc_req *req, struct sasl_step *step, struct msg_sasl_r *out)
+{
+    const struct msg_sasl *in = req->in;
+    char folded[LOGIN_NAME_BYTES];
+    struct span name = canonical(step->name, folded);
+    const struct directory_account *a = find(name);
+    struct password_verifier v;
+    struct throttle_check ticket;
+    uint32_t wait_ms = 0;
+    bool right;
+
+    if (!throttle_begin(auth.throttle, name, (const unsigned char *)in->ip.p, &ticket, &wait_ms)) {
+        answer_busy(name, in, step->mech, wait_ms, out);
+        sasl_refused(auth.sasl, step);
+        return;
+    }
+    counter_add(COUNTER_PASSWORD_CHECKS, 1);
+    verifier_of(name, &v);
+    right = scram_proves(step->hash, v.stored_key, step->auth_message, step->proof) && a != NULL && !a->disabled;
+    wait_ms = throttle_end(auth.throttle, &ticket, right);
+    if (right) {
+        sasl_proven(auth.sasl, step, v.server_key, a->id, credential_of(v.stored_key), req->mem);
+    } else {
+        answer_bad(name, in, step->mech, wait_ms, out);
+        sasl_refused(auth.sasl, step);
+        step->state = SASL_BAD;
+    }
+    OPENSSL_cleanse(&v, sizeof v);
+}
+
+/* The client has seen our signature and goes on. Meanwhile the account may have changed. */
+static void begin_session(struct ipc_req *req, const struct sasl_step *step, struct msg_sasl_r *out)
+{
+    struct directory_account *a = map_get_u64(&directory_memory(auth.directory)->accounts, step->account);
+
+    if (a != NULL && !a->disabled && credential_of(a->verifier.stored_key) == step->credential)
+        answer_ok(req, a, req->in, step->mech, out);
+    else
+        answer_bad(step->name, req->in, step->mech, 0, out);
+}
+
+/* ---- a step -------------------------------------------------------------------------------------------------------------- */
+
+static void answer_step(const struct msg_sasl *in, const struct sasl_step *step, struct msg_sasl_r *out)
+{
+    if (step->state == SASL_BAD) {
+        answer_bad(step->name, in, step->mech, 0, out);
+        return;
+    }
+    out->state = step->state;
+    out->dialog = step->dialog;
+    out->challenge = step->challenge;
 }
 
 WAITS void auth_login_sasl(struct ipc_req *req)
@@ -196,13 +291,18 @@ WAITS void auth_login_sasl(struct ipc_req *req)
         ipc_refuse(req, &f);
         return;
     }
-    sasl_step(auth.sasl, in, req->peer.boot, &step);
-    if (step.check) {
+    sasl_step(auth.sasl, in, req->peer.boot, req->mem, &step);
+    if (step.want == SASL_WANT_CHECK) {
         try_password(req, &step, &out);
+    } else if (step.want == SASL_WANT_SESSION) {
+        begin_session(req, &step, &out);
     } else {
-        out.state = step.state;
-        out.dialog = step.dialog;
-        out.challenge = step.challenge;
+        if (step.want == SASL_WANT_SALT)
+            give_salt(req, &step);
+        if (step.want == SASL_WANT_PROOF)
+            try_proof(req, &step, &out);
+        if (out.state == SASL_OK) /* not answered yet */
+            answer_step(in, &step, &out);
     }
     password_wipe_span(in->response);
     ipc_reply(req, &out);

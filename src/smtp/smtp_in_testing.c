@@ -66,6 +66,9 @@ static void on_sasl(struct ipc_req *req)
         out.address = SPAN("bob@example.test");
     } else if (span_eq(in->response, SPAN("\0bob\0busy"))) {
         out.state = SASL_BUSY;
+    } else if (in->dialog == 0 && in->response.n == 0) {
+        out.state = SASL_MORE;
+        out.dialog = 8;
     } else if (span_eq(in->response, SPAN("more"))) {
         out.state = SASL_MORE;
         out.dialog = 7;
