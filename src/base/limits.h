@@ -94,6 +94,22 @@
     X(SEND_MESSAGES, 1000, 1, 1000000000, "messages", "a day from one account")                                        \
     X(SEND_NEW_RCPTS, 200, 1, 1000000000, "recipients", "a day that an account never wrote to before")                 \
     X(EVENT_DAYS, 30, 1, 3650, "days", "delivery events are kept")                                                     \
+    X(RETRY_FIRST_S, 300, 1, 86400, "seconds", "until the second attempt; each further wait is half as long again")     \
+    X(RETRY_MOST_S, 3960, 1, 86400, "seconds", "between attempts, at most; RFC 5321 4.5.4.1 wants 30 minutes at least")  \
+    X(RELAY_SESSIONS, 200, 1, 10000, "sessions", "with other servers at the same time")                                \
+    X(RELAY_CONCURRENCY, 20, 1, 1000, "sessions", "with one destination at most")                                      \
+    X(RELAY_CONCURRENCY_FIRST, 5, 1, 1000, "sessions", "with one destination of which nothing is known yet")           \
+    X(RELAY_LEASE, 10, 1, 100, "messages", "that a session takes from the queue at once")                              \
+    X(RELAY_RCPTS, 100, 1, 1000, "recipients", "in one outgoing transaction; RFC 5321 4.5.3.1.8: all servers take 100") \
+    X(RELAY_SESSION_MAILS, 100, 1, 100000, "messages", "over one outgoing connection")                                 \
+    X(RELAY_HOSTS, 10, 2, 100, "addresses", "tried for one message before it waits; RFC 5321 5.1 wants two at least")   \
+    X(RELAY_CONNECT_S, 30, 1, 300, "seconds", "for a connection to be made")                                           \
+    X(RELAY_GREETING_S, 300, 1, 3600, "seconds", "for the greeting; RFC 5321 4.5.3.2.1")                               \
+    X(RELAY_COMMAND_S, 300, 1, 3600, "seconds", "for the answer to a command; RFC 5321 4.5.3.2.2 to 4.5.3.2.4")        \
+    X(RELAY_DATA_S, 180, 1, 3600, "seconds", "between pieces of the text; RFC 5321 4.5.3.2.5")                         \
+    X(RELAY_FINAL_S, 600, 1, 3600, "seconds", "for the answer to the whole text; RFC 5321 4.5.3.2.6")                  \
+    X(RELAY_QUIT_S, 2, 1, 60, "seconds", "for the answer to QUIT")                                                     \
+    X(RELAY_REPLY_LINES, 1000, 10, 100000, "lines", "of one answer; more is no answer")                                \
     X(STOP_FRONT_S, 10, 0, 600, "seconds", "fronts may take to finish commands at stop")                               \
     X(STOP_RELAY_S, 30, 0, 600, "seconds", "relay may take at stop")
 

@@ -210,7 +210,9 @@ bool imap_name_wide(struct span wire, bool utf8, struct arena *mem, struct span 
 
 bool imap_name_read(struct span wire, bool utf8, struct arena *mem, struct span *path)
 {
-    if (wire.n > (size_t)(LIMIT(MAILBOX_NAME_BYTES) * LIMIT(MAILBOX_DEPTH)) || !imap_name_wide(wire, utf8, mem, path))
+    size_t most = (size_t)(LIMIT(MAILBOX_NAME_BYTES) * LIMIT(MAILBOX_DEPTH));
+    /* modified UTF-7 takes at most four times the room of UTF-8; NFC may take more than what came */
+    if (wire.n > 4 * most || !imap_name_wide(wire, utf8, mem, path) || path->n > most)
         return false;
     if (path->n > 1 && path->p[path->n - 1] == '/') /* RFC 9051 6.3.4: only says that children will follow */
         path->n--;

@@ -6,6 +6,7 @@
 #include "format/charset.h"
 #include "format/match_text.h"
 #include "format/read.h"
+#include "format/submit.h"
 #include "format/summary.h"
 #include "roles/roles.h"
 #include "run/loop.h"
@@ -116,6 +117,23 @@ static void on_summarize(struct ipc_req *req)
         ipc_reply(req, &(struct msg_summarize_r){.flags = s.flags, .hops = s.hops, .msgid_hash = s.msgid_hash,
                                                  .date_s = s.date_s, .headers = s.headers, .envelope = s.envelope,
                                                  .structure = s.structure, .preview = s.preview, .refs = s.refs});
+    }
+    done(&h);
+}
+
+static void on_submit(struct ipc_req *req)
+{
+    const struct msg_scan_submit *in = req->in;
+    struct held h;
+    struct submit sub;
+    struct summary s;
+    if (take(req, in->body, in->file, in->size, &h) == 0) {
+        submit_read(h.bytes, in->date, in->msgid, &sub, &scratch);
+        summarize(submit_apply(h.bytes, sub.edits, &scratch), &s, &scratch);
+        ipc_reply(req, &(struct msg_scan_submit_r){.flags = s.flags, .hops = s.hops, .msgid_hash = s.msgid_hash,
+                                                   .date_s = s.date_s, .headers = s.headers, .envelope = s.envelope,
+                                                   .structure = s.structure, .preview = s.preview, .refs = s.refs,
+                                                   .edits = sub.edits, .authors = sub.authors, .faults = sub.faults});
     }
     done(&h);
 }
@@ -247,6 +265,7 @@ static int prepare(struct fail *f)
 
 static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_summarize, .call = on_summarize},
+    {.id = MSG_ID_scan_submit, .call = on_submit},
     {.id = MSG_ID_scan_match, .call = on_match},
     {.id = MSG_ID_scan_text, .call = on_text},
     {.id = MSG_ID_scan_fields, .call = on_fields},

@@ -25,6 +25,11 @@
     X(smtp, greet_delay, COUNT, "0", 0, 30000, "ms to wait for early talkers before the greeting")                     \
     X(smtp, check_sender, BOOL, "no", 0, 1, "ask DNS whether a sender's domain exists and takes mail (RFC 7505 4.2)")   \
     X(smtp, xclient, NETS, "none", 0, 16, "networks that may say by XCLIENT whom they speak for; for tests")           \
+    X(relay, smarthost, TEXT, "", 0, 300, "host:port that takes all mail for others; empty: it goes to each domain's own hosts") \
+    X(relay, smarthost_login, TEXT, "", 0, 1000, "file with one line \"user password\" for the smart host; then TLS is a must") \
+    X(relay, routes, TEXT, "", 0, 60000, "ways of their own: \"example.org=host:port .example.net=host from:ann@example.com=host\"") \
+    X(relay, allow, NETS, "none", 0, 64, "networks mail may go to although they are private or loopback: \"192.168.7.0/24\"") \
+    X(relay, port, COUNT, "25", 1, 65535, "of other servers; another one only for tests")                              \
     X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", 0, 16, "mail from other servers")                                     \
     X(listen, lmtp, ADDRS, "none", 0, 16, "mail from a server of yours by LMTP; never open to the net: no login is asked") \
     X(listen, submission, ADDRS, "none", 0, 16, "mail from your own people, STARTTLS")                                 \

@@ -14,6 +14,7 @@
     X(ACCEPTED, "connections accepted")                                                                                \
     X(REFUSED, "connections refused for limits")                                                                       \
     X(MESSAGES_IN, "messages accepted")                                                                                \
+    X(MESSAGES_OUT, "recipients that other servers took")                                                              \
     X(LOGINS, "successful logins")                                                                                     \
     X(LOGINS_FAILED, "failed logins")                                                                                  \
     X(PASSWORD_CHECKS, "password checks that were computed")                                                           \

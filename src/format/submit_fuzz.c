@@ -1,0 +1,19 @@
+/* What submit makes of anything at all is a message that needs nothing more, has no Bcc and the same authors. */
+#include "format/submit.h"
+
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
+{
+    struct arena mem;
+    struct submit one, two;
+    arena_init(&mem);
+    struct span in = span_of(data, size);
+    submit_read(in, SPAN("Tue, 24 Nov 2026 20:17:00 +0000"), SPAN("<a@b.test>"), &one, &mem);
+    struct span whole = submit_apply(in, one.edits, &mem);
+    submit_read(whole, SPAN("D"), SPAN("<M>"), &two, &mem);
+    if (!(one.faults & SUBMIT_FULL)) {
+        assert(two.edits.n == 0 || (two.faults & SUBMIT_FULL));
+        assert(span_eq(one.authors, two.authors));
+    }
+    arena_done(&mem);
+    return 0;
+}
