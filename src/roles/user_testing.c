@@ -1,5 +1,5 @@
-/* Three processes beside this one: scan; auth, played here; and store, a child of auth, which removes its directory when
- * this process is gone, however it went. */
+/* Processes beside this one: scan; auth, played here; and store with a scan of its own, a child of auth, which removes the
+ * store's directory when this process is gone, however it went. */
 #include "roles/user_testing.h"
 
 #include <ftw.h>
@@ -69,12 +69,14 @@ static NORETURN void be_store(int front, int from_auth)
 {
     struct fail f = {0};
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (chdir(dir) != 0 || loop_init() != 0 || work_start(store_role.threads) != 0 || store_role.prepare(&f) != 0)
+    struct ipc_server own = ipc_testing_server(ROLE_SCAN, ROLE_STORE, scan_role.handlers, scan_role.n_handlers);
+    if (own.pid < 0 || chdir(dir) != 0 || loop_init() != 0 || work_start(store_role.threads) != 0 || store_role.prepare(&f) != 0)
         _exit(2);
     ipc_self(ROLE_STORE);
     ipc_serve(store_role.handlers, store_role.n_handlers);
     ipc_attach(front, (struct ipc_peer){ROLE_FRONT_USER, 0, FRONT_BOOT}, false, true);
     ipc_attach(from_auth, (struct ipc_peer){ROLE_AUTH, 0, AUTH_BOOT}, false, true);
+    ipc_attach(own.fd, (struct ipc_peer){ROLE_SCAN, 0, SCAN_BOOT}, true, false);
     loop_run();
     _exit(0);
 }
