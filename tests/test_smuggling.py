@@ -1,7 +1,7 @@
-"""SEC-02: 42 ends of data, and a second message smuggled behind each, in one packet or cut.
+"""SEC-02: 42 ends of data, and a second message smuggled behind each, in one packet or cut; by DATA and by BDAT.
 
 What must come of it is said by a reader of its own here: a message ends at CRLF.CRLF and nowhere else; a bare CR, a bare LF
-or a NUL before that ends the connection with 550, and nothing behind it is obeyed."""
+or a NUL before that ends the connection with 550, and nothing behind it is obeyed. A chunk of BDAT ends where its size says."""
 import base64
 import itertools
 import re
@@ -15,6 +15,7 @@ BEFORE = {"CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "LFCR": b"\n\r", "CRCRLF": 
 AFTER = {"CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "LFCR": b"\n\r", "CRCRLF": b"\r\r\n", "blank": b" \r\n"}
 LOGIN = b"AUTH PLAIN " + base64.b64encode(f"\0alice@example.test\0{PASSWORD}".encode()) + b"\r\n"
 HEAD = b"From: alice@example.test\r\nSubject: good\r\n\r\ntext"
+SUBMITS_OR_NOT = ["smtp"]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def talk(server, service, packets):
         return said
 
 
-@pytest.mark.parametrize("service", ["smtp"])
+@pytest.mark.parametrize("service", SUBMITS_OR_NOT)
 @pytest.mark.parametrize("before, after", itertools.product(BEFORE, AFTER))
 def test_end_of_data(server, service, before, after):
     submits = service == "submission"
@@ -87,6 +88,29 @@ def test_end_of_data(server, service, before, after):
         assert lines.count(b"354") == want + (how == "bad"), said
         if how == "bad":
             assert lines[-1] == b"550", said
+
+
+@pytest.mark.parametrize("service", SUBMITS_OR_NOT)
+@pytest.mark.parametrize("before, after", itertools.product(BEFORE, AFTER))
+def test_end_of_data_in_a_chunk(server, service, before, after):
+    submits = service == "submission"
+    begin = b"EHLO client.example.org\r\n" + (LOGIN if submits else b"") + envelope(submits).replace(b"DATA\r\n", b"")
+    end = BEFORE[before] + b"." + AFTER[after]
+    text = HEAD + end + envelope(submits) + b"From: alice@example.test\r\nSubject: smuggled\r\n\r\nevil\r\n.\r\nQUIT\r\n"
+    bad = re.search(rb"(?<!\r)\n|\r(?!\n)|\0", text)
+    one = b"BDAT %d LAST\r\n" % len(text) + text
+    for cut in (len(HEAD), len(HEAD) + len(BEFORE[before]), len(HEAD + end) - 1, len(HEAD + end)):
+        two = [b"BDAT %d\r\n" % cut + text[:cut], b"BDAT %d LAST\r\n" % (len(text) - cut) + text[cut:]]
+        for packets in ([begin + one + b"NOOP\r\n"], [begin, one[:cut + 20], one[cut + 20:] + b"NOOP\r\n"],
+                        [begin + two[0] + two[1] + b"NOOP\r\n"], [begin + two[0], two[1] + b"NOOP\r\n"]):
+            said = talk(server, service, packets)
+            lines = re.findall(rb"^(\d{3}) (.*)\r$", said, re.M)
+            assert b"354" not in said and said.count(b"2.1.0 Ok") == 1, said # MAIL was obeyed once
+            assert said.count(b"stored as") == (0 if bad else 1), said
+            if bad:
+                assert lines[-1][0] == b"550" and b"5.6.11" in lines[-1][1], said
+            else:
+                assert lines[-1] == (b"250", b"2.0.0 Ok"), said # of NOOP
 
 
 def test_reader():
