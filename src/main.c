@@ -3,6 +3,7 @@
 #include "admin/admin_alias.h"
 #include "admin/admin_backup.h"
 #include "admin/admin_config.h"
+#include "admin/admin_dns.h"
 #include "admin/admin_domain.h"
 #include "admin/admin_quota.h"
 #include "admin/admin_rebuild.h"
@@ -125,6 +126,11 @@ static const struct command commands[] = {
     {"store stats", "", 0, 0, LISTING, admin_store_stats, "counts what is stored",
      "Accounts with mail, mailboxes, messages, bodies, bytes of the message log, commits and what they carried.\n",
      "  postel store stats\n"},
+    {"dns lookup", "NAME TYPE...", 2, SIZE_MAX, OPTION_BIT(CONFIG) | OPTION_BIT(SET) | OPTION_BIT(PLAIN), admin_dns_lookup,
+     "looks names up as the server does",
+     "TYPE: A, AAAA, MX, TXT, TLSA, CNAME, or PTR with an address for NAME. Resolves and validates by itself, as [dns] of the\n"
+     "configuration says, with an empty cache; STATUS and DNSSEC are what the server would go by.\n",
+     "  postel dns lookup example.org MX _25._tcp.mx.example.org TLSA\n"},
     {"verify", "", 0, 0, AT_SERVER | OPTION_BIT(REPAIR) | OPTION_BIT(YES), admin_verify, "looks at all that is stored, and says what is damaged",
      "Reads every message against its checksum, follows every reference both ways and counts everything again. Each damage\n"
      "is a line: what, where, whose. While the server runs it is asked, a step at a time, and goes on serving; else the data\n"

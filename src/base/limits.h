@@ -110,6 +110,10 @@
     X(RELAY_FINAL_S, 600, 1, 3600, "seconds", "for the answer to the whole text; RFC 5321 4.5.3.2.6")                  \
     X(RELAY_QUIT_S, 2, 1, 60, "seconds", "for the answer to QUIT")                                                     \
     X(RELAY_REPLY_LINES, 1000, 10, 100000, "lines", "of one answer; more is no answer")                                \
+    X(DNS_QUERIES, 500, 10, 10000, "queries", "for names, asked and not answered; more fail for now")                  \
+    X(DNS_TTL_S, 86400, 0, 604800, "seconds", "an answer is kept at most, whatever it says itself; denials 900")       \
+    X(DNS_CACHE_BYTES, 33554432, 1048576, 4294967296, "bytes", "of answers kept")                                      \
+    X(DNS_ANSWER_BYTES, 65536, 4096, 131072, "bytes", "of records in an answer; a larger one is none")                 \
     X(STOP_FRONT_S, 10, 0, 600, "seconds", "fronts may take to finish commands at stop")                               \
     X(STOP_RELAY_S, 30, 0, 600, "seconds", "relay may take at stop")
 

@@ -207,6 +207,8 @@ static int close_in(struct sandbox_level *level, struct fail *f)
         return -1;
     if (work_start(role->threads) < 0)
         return fail_errno(f, "starting threads", errno);
+    if (role->start != NULL && role->start(f) < 0)
+        return -1;
     if (files && role->prepare != NULL && role->prepare(f) < 0)
         return -1;
     return sandbox_enter(role->kind, level, f);

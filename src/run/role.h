@@ -2,11 +2,11 @@
  *
  * The order, once everything that prepare may need has come (config, own number, pages, listeners, then ctl_go):
  *
- *   without a directory   prepare   Landlock   threads             seccomp   begin   ctl_ready   accepts
- *   with a directory                Landlock   threads   prepare   seccomp   begin   ctl_ready   accepts
+ *   without a directory   prepare   Landlock   threads   start             seccomp   begin   ctl_ready   accepts
+ *   with a directory                Landlock   threads   start   prepare   seccomp   begin   ctl_ready   accepts
  *
  * So a role without a directory may read files in prepare (charsets, the CA store), and starts no thread there: Landlock
- * would not reach it. A role with one lives in it from its first step (it is its working directory: open "index.db", not
+ * would not reach it: start is the place for that. A role with one lives in it from its first step (it is its working directory: open "index.db", not
  * "store/index.db"), and may start threads of its own in prepare. After seccomp no thread and no process starts.
  * Channels to other roles come after ctl_ready, and again whenever one of them was replaced: ipc_call waits for them.
  */
@@ -22,6 +22,7 @@ struct role_def {
     const char *dir;        /* directory under data that it may use ("store") and finds itself in, or NULL */
     unsigned threads;       /* of the work pool; 0 = none */
     int (*prepare)(struct fail *f);     /* before seccomp: open files, charsets, keys. May be NULL */
+    int (*start)(struct fail *f);       /* threads of its own; no files. May be NULL */
     int (*begin)(struct fail *f);       /* inside, before the first outside byte; may block, no coroutine. May be NULL */
     void (*accepted)(enum service_id service, int fd, const struct conn_addr *peer, const struct conn_addr *local);
                                         /* one connection; takes fd. Runs in the loop, starts a coroutine */

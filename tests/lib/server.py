@@ -42,9 +42,10 @@ def have_ipv6():
 
 
 class Server:
-    """Server(): starts on construction; use as a context manager. options: {"section.name": value} on top of ours."""
+    """Server(): starts on construction; use as a context manager. options: {"section.name": value} on top of ours. dns: a
+    tree of lib.dns; without one every name is a temporary failure, for no question may leave the machine."""
 
-    def __init__(self, options=None, accounts=("alice", "bob"), binary=None, data=None, iterations=4096):
+    def __init__(self, options=None, accounts=("alice", "bob"), binary=None, data=None, iterations=4096, dns=None):
         self.binary = binary or BINARY
         self.keep_data = data is not None
         self.data = data or tempfile.mkdtemp(prefix="postel-test-")
@@ -56,6 +57,7 @@ class Server:
             "server.hostname": "mx.example.test",
             "server.data": self.data,
             "server.cleartext_loopback": "yes",
+            "dns.forward": "127.0.0.1:9",
             "limits.password_iterations": str(iterations),
         }
         if os.getuid() == 0:
@@ -65,6 +67,8 @@ class Server:
         six = have_ipv6()
         for name, port in self.port.items():
             settings["listen." + name] = f"127.0.0.1:{port}" + (f" [::1]:{port}" if six else "")
+        if dns is not None:
+            settings.update(dns.options())
         settings.update(options or {})
         with open(self.config, "w") as f:
             for key, value in settings.items():
