@@ -5,6 +5,7 @@
 #include "admin/admin_config.h"
 #include "admin/admin_dns.h"
 #include "admin/admin_domain.h"
+#include "admin/admin_login.h"
 #include "admin/admin_quota.h"
 #include "admin/admin_rebuild.h"
 #include "admin/admin_store.h"
@@ -80,7 +81,9 @@ static const struct command commands[] = {
     {"domain alias remove", "ALIAS", 1, 1, AT_SERVER, admin_domain_alias_remove, "takes another name from a domain",
      "Mail to ALIAS is refused from now on.\n", "  postel domain alias remove example.net\n"},
     {"account add", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(LANGUAGE) | OPTION_BIT(PASSWORD_STDIN), admin_account_add,
-     "makes an account", "ADDRESS must be in a domain of ours. The password is asked for twice.\n",
+     "makes an account",
+     "ADDRESS must be in a domain of ours. The password is asked for twice; it has 10 characters at least (limit\n"
+     "password_least) and is not the address.\n",
      "  postel account add jon@example.org --language en\n"
      "  postel account add jon@example.org --password-stdin <FILE\n"},
     {"account list", "[DOMAIN]", 0, 1, LISTING, admin_account_list, "shows the accounts",
@@ -89,6 +92,20 @@ static const struct command commands[] = {
     {"account passwd", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(PASSWORD_STDIN), admin_account_passwd,
      "sets a password", "The new password is asked for twice. Sessions that are open with the old one end.\n",
      "  postel account passwd jon@example.org\n"},
+    {"account app-password add", "ADDRESS LABEL", 2, 2, AT_SERVER | OPTION_BIT(PLAIN) | OPTION_BIT(SCOPE), admin_login_app_add,
+     "makes a password for one program",
+     "LABEL says which program or device it is for. The password is made by the server and shown once. Besides the account's\n"
+     "own password it opens what its scope says, and can be taken away alone.\n",
+     "  postel account app-password add jon@example.org 'old printer' --scope smtp\n"},
+    {"account app-password list", "ADDRESS", 1, 1, LISTING, admin_login_app_list, "shows the passwords for programs",
+     "Label, scope, when it was made and last used. The passwords themselves are not kept.\n",
+     "  postel account app-password list jon@example.org\n"},
+    {"account app-password remove", "ADDRESS LABEL", 2, 2, AT_SERVER, admin_login_app_remove,
+     "takes a password from a program", "The account's open sessions end.\n",
+     "  postel account app-password remove jon@example.org 'old printer'\n"},
+    {"account logins", "ADDRESS", 1, 1, LISTING, admin_login_attempts, "shows who tried to log in to an account",
+     "The latest first: when, how often in that hour, over which service, from which address, how, and what came of it.\n",
+     "  postel account logins jon@example.org\n"},
     {"account disable", "ADDRESS", 1, 1, AT_SERVER, admin_account_disable, "stops an account without removing it",
      "Mail to it is refused, its sessions end, its password opens nothing. Its mail stays.\n",
      "  postel account disable jon@example.org\n"},

@@ -72,7 +72,7 @@ def small_disk():
 def test_full_disk_is_temporary(small_disk):
     options = {"limits.segment_bytes": "1MiB", "limits.ipc_call_s": "10"}
     with Server(options=options, data=small_disk) as server:
-        server.cli("domain", "add", "example.test", "--admin", "alice@example.test", "--password-stdin", input="x\n")
+        server.cli("domain", "add", "example.test", "--admin", "alice@example.test", "--password-stdin", input="full disk test\n")
         assert send(server, "first")[0] == 250
         pid = role_pid(server, "store")
         accepted = 1

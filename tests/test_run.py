@@ -26,9 +26,9 @@ def data():
 
 def test_run(data):
     base = str(random.randrange(10240, 29000))
-    up = run("--background", "--data", data, "--ports", base, "--demo-password", "by heart")
+    up = run("--background", "--data", data, "--ports", base, "--demo-password", "learnt by heart")
     assert up.returncode == 0, up.stdout + up.stderr
-    for word in ("alice@demo.test", "berta@demo.test", "by heart", str(int(base) + 25), "Isolation reached",
+    for word in ("alice@demo.test", "berta@demo.test", "learnt by heart", str(int(base) + 25), "Isolation reached",
                  "landlock", "seccomp"):
         assert word in up.stdout
     assert ", for root." not in up.stdout

@@ -14,6 +14,7 @@
     X(PASSWORD_STDIN, "password-stdin", "", "the password is the first line of standard input")                        \
     X(YES, "yes", "", "does not ask back")                                                                             \
     X(PLAIN, "plain", "", "for scripts: fields separated by a tab, no heading")                                        \
+    X(SCOPE, "scope", "SERVICES", "what the password opens: imap, pop3, smtp, with commas between; all unless given")    \
     X(ACCOUNTS, "accounts", "", "with all accounts in it and their mail")                                              \
     X(REPAIR, "repair", "", "mends what can be mended, after saying what it will do")                                  \
     X(BYTES, "bytes", "SIZE|none", "how many octets all messages of the account may have: 500MB, 2GiB")                \

@@ -44,6 +44,10 @@
     X(IMAP_ERRORS, 20, 2, 1000, "errors", "in a row before the connection is closed")                                  \
     X(SASL_LINE, 12288, 12288, 65536, "octets", "RFC 4954 4")                                                          \
     X(PASSWORD_BYTES, 1024, 64, 4096, "bytes", "a password")                                                           \
+    X(PASSWORD_LEAST, 10, 1, 64, "characters", "a new password has at least")                                        \
+    X(APP_PASSWORDS, 20, 1, 100, "passwords", "for programs, of an account; each costs a hash at every SCRAM login")     \
+    X(LOGIN_ATTEMPTS, 1000, 10, 100000, "attempts", "to log in that are kept for an account's owner to see")             \
+    X(LOGIN_ATTEMPT_S, 7776000, 3600, 315360000, "seconds", "they are kept")                                          \
     X(PASSWORD_ITERATIONS, 100000, 4096, 10000000, "rounds", "of PBKDF2 for newly set passwords")                      \
     X(PASSWORD_QUEUE, 64, 1, 1024, "checks", "waiting in auth; more are told to come back")                            \
     X(SESSIONS, 15000, 10, 32000, "sessions", "per front; each has a stack with a guard page (vm.max_map_count)")      \

@@ -10,6 +10,7 @@
 #include "login/directory_find.h"
 #include "login/directory_rcpt.h"
 #include "login/login_name.h"
+#include "login/precis.h"
 
 enum { TARGETS_BYTES = 180 * 1024 }; /* of an alias, so that it fits a frame with what stands around it */
 
@@ -266,8 +267,63 @@ int directory_plan_domain_remove(struct directory *d, struct span name, bool acc
 int directory_plan_password(struct directory *d, struct span address, struct directory_change *c, struct arena *mem,
                             struct fail *f)
 {
+    const struct directory_account *a;
+
     begin(c, DIRECTORY_PASSWORD);
-    return find_account(d, address, c, mem, f);
+    if (find_account(d, address, c, mem, f) < 0)
+        return -1;
+    a = directory_cache_account(&d->cache, c->address);
+    c->verifier = a->verifier;
+    c->keep_salt = a->apps != NULL;
+    return 0;
+}
+
+struct directory_account *directory_account(struct directory *d, struct span address, struct arena *mem, struct fail *f)
+{
+    struct directory_change c = {0};
+
+    return find_account(d, address, &c, mem, f) < 0 ? NULL : directory_cache_account(&d->cache, c.address);
+}
+
+int directory_plan_app_add(struct directory *d, struct span address, struct span label, uint32_t scope,
+                           struct directory_change *c, struct arena *mem, struct fail *f)
+{
+    const struct directory_account *a;
+
+    begin(c, DIRECTORY_APP_ADD);
+    if (find_account(d, address, c, mem, f) < 0)
+        return -1;
+    a = directory_cache_account(&d->cache, c->address);
+    label = span_trim(label);
+    if (label.n == 0 || label.n > APP_PASSWORD_LABEL || precis_opaque(label, c->app.label, APP_PASSWORD_LABEL) != label.n)
+        return fail_perm(f, "5.5.4", "A label is 1 to %d bytes of text: say which program or device it is.", APP_PASSWORD_LABEL);
+    if (scope == 0 || (scope & ~(uint32_t)APP_SCOPE_ALL) != 0)
+        return fail_perm(f, "5.5.4", "A scope is imap, pop3, smtp or all.");
+    if (directory_cache_app(a, label) != NULL)
+        return fail_perm(f, "5.5.4", "There is an app password of that label already.");
+    if (directory_cache_apps(a) >= (size_t)LIMIT(APP_PASSWORDS))
+        return fail_perm(f, "5.5.3", "An account has at most %d app passwords: remove one first.", (int)LIMIT(APP_PASSWORDS));
+    memcpy(c->app.label, label.p, label.n);
+    c->app.label[label.n] = 0;
+    c->app.scope = scope;
+    c->app.created_s = c->now_s;
+    c->verifier = a->verifier;
+    return 0;
+}
+
+int directory_plan_app_remove(struct directory *d, struct span address, struct span label, struct directory_change *c,
+                              struct arena *mem, struct fail *f)
+{
+    const struct app_password *app;
+
+    begin(c, DIRECTORY_APP_REMOVE);
+    if (find_account(d, address, c, mem, f) < 0)
+        return -1;
+    app = directory_cache_app(directory_cache_account(&d->cache, c->address), span_trim(label));
+    if (app == NULL)
+        return fail_perm(f, "5.1.1", "There is no app password of that label.");
+    c->app = *app;
+    return 0;
 }
 
 /* RFC 5321 4.5.1: postmaster@ must be somebody. */
@@ -426,6 +482,12 @@ void directory_apply(struct directory *d, const struct directory_change *c)
         assert(a != NULL);
         a->verifier = c->verifier;
         break;
+    case DIRECTORY_APP_ADD:
+        directory_cache_add_app(directory_cache_account(&d->cache, c->address), &c->app);
+        break;
+    case DIRECTORY_APP_REMOVE:
+        directory_cache_remove_app(directory_cache_account(&d->cache, c->address), span_z(c->app.label));
+        break;
     case DIRECTORY_ALIAS_ADD:
         directory_cache_add_alias(&d->cache, c->address, c->targets);
         break;
@@ -463,4 +525,17 @@ int directory_list_aliases(struct directory *d, struct span after, struct msg_al
 int directory_list_gone(struct directory *d, uint64_t **ids, size_t *n, struct arena *mem, struct fail *f)
 {
     return directory_db_gone(d->db, ids, n, mem, f);
+}
+
+/* ---- attempts to log in ------------------------------------------------------------------------------------------------- */
+
+int directory_write_attempts(struct directory *d, const struct directory_attempt *v, size_t n, bool *broken, struct fail *f)
+{
+    return directory_db_write_attempts(d->db, v, n, broken, f);
+}
+
+int directory_list_logins(struct directory *d, uint64_t account, uint64_t before, struct msg_logins_r *out,
+                          struct arena *mem, struct fail *f)
+{
+    return directory_db_logins(d->db, account, before, out, mem, f);
 }

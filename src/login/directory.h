@@ -18,6 +18,8 @@ enum directory_change_kind {
     DIRECTORY_ACCOUNT_ADD,
     DIRECTORY_ACCOUNT_STATE,
     DIRECTORY_PASSWORD,
+    DIRECTORY_APP_ADD,
+    DIRECTORY_APP_REMOVE,
     DIRECTORY_ACCOUNT_REMOVE,
     DIRECTORY_ALIAS_ADD,
     DIRECTORY_ALIAS_REMOVE,
@@ -27,7 +29,9 @@ struct directory_change {
     enum directory_change_kind kind;
     struct span domain, address, targets, lang; /* folded, checked; address: of DOMAIN_ALIAS_* the other name */
     bool new_account;                   /* the caller puts its password's verifier here before directory_write */
-    struct password_verifier verifier;
+    struct password_verifier verifier;  /* of PASSWORD and APP_ADD: at first the present one */
+    bool keep_salt;                     /* PASSWORD: app passwords hang on salt and iterations */
+    struct app_password app;            /* APP_ADD: the caller puts hash and keys there; APP_REMOVE: its label */
     uint64_t account;                   /* concerned; after the write also of the account made */
     int64_t domain_id;                  /* likewise */
     bool disabled;                      /* ACCOUNT_STATE */
@@ -69,6 +73,29 @@ int directory_plan_alias_add(struct directory *d, struct span address, struct sp
                              struct arena *mem, struct fail *f);
 int directory_plan_alias_remove(struct directory *d, struct span address, struct directory_change *c,
                                 struct arena *mem, struct fail *f);
+
+/* scope: enum app_scope; label: of its own for each, some letters. */
+int directory_plan_app_add(struct directory *d, struct span address, struct span label, uint32_t scope,
+                           struct directory_change *c, struct arena *mem, struct fail *f);
+int directory_plan_app_remove(struct directory *d, struct span address, struct span label, struct directory_change *c,
+                              struct arena *mem, struct fail *f);
+/* The account of an address, or NULL and *f. */
+struct directory_account *directory_account(struct directory *d, struct span address, struct arena *mem, struct fail *f);
+
+/* Attempts to log in that were alike, in one batch. */
+struct directory_attempt {
+    uint64_t account, app; /* app: id of the app password, 0: none */
+    int64_t at_s;
+    uint32_t count, result; /* enum login_result */
+    unsigned char ip[16];
+    const char *service, *mech; /* static */
+    char label[APP_PASSWORD_LABEL + 1];
+};
+
+/* On the pool, not beside a change; one transaction for all. What is beyond the limits goes. *broken as in directory_write. */
+int directory_write_attempts(struct directory *d, const struct directory_attempt *v, size_t n, bool *broken, struct fail *f);
+int directory_list_logins(struct directory *d, uint64_t account, uint64_t before, struct msg_logins_r *out,
+                          struct arena *mem, struct fail *f);
 
 /* directory.db as a whole, for a backup; caller frees out->p. Blocks, while no change is written. */
 int directory_snapshot(struct directory *d, struct span *out, struct fail *f);

@@ -23,6 +23,12 @@ void directory_cache_init(struct directory_cache *c)
 
 static void account_free(struct directory_account *a)
 {
+    while (a->apps != NULL) {
+        struct app_password *app = a->apps;
+        a->apps = app->next;
+        OPENSSL_cleanse(app, sizeof *app);
+        free(app);
+    }
     free(a->address);
     free(a->lang);
     OPENSSL_cleanse(a, sizeof *a);
@@ -181,4 +187,46 @@ void directory_cache_remove_domain(struct directory_cache *c, struct span name)
     }
     free(d->name);
     free(d);
+}
+
+/* ---- app passwords --------------------------------------------------------------------------------------------------- */
+
+size_t directory_cache_apps(const struct directory_account *a)
+{
+    size_t n = 0;
+
+    for (const struct app_password *app = a->apps; app != NULL; app = app->next)
+        n++;
+    return n;
+}
+
+struct app_password *directory_cache_app(const struct directory_account *a, struct span label)
+{
+    for (struct app_password *app = a->apps; app != NULL; app = app->next)
+        if (span_eq(span_z(app->label), label))
+            return app;
+    return NULL;
+}
+
+void directory_cache_add_app(struct directory_account *a, const struct app_password *app)
+{
+    struct app_password **last = &a->apps;
+
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = base_alloc(sizeof **last);
+    **last = *app;
+    (*last)->next = NULL;
+}
+
+void directory_cache_remove_app(struct directory_account *a, struct span label)
+{
+    for (struct app_password **at = &a->apps; *at != NULL; at = &(*at)->next)
+        if (span_eq(span_z((*at)->label), label)) {
+            struct app_password *gone = *at;
+            *at = gone->next;
+            OPENSSL_cleanse(gone, sizeof *gone);
+            free(gone);
+            return;
+        }
 }

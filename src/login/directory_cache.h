@@ -3,6 +3,7 @@
 #define POSTEL_DIRECTORY_CACHE_H
 
 #include "base/map.h"
+#include "login/app_password.h"
 #include "login/password.h"
 #include "login/srs.h"
 #include "run/ipc.h"
@@ -13,6 +14,7 @@ struct directory_account {
     bool disabled;
     int64_t created_s;
     struct password_verifier verifier;
+    struct app_password *apps; /* owned */
     uint64_t seen;          /* expansion that reached it last */
 };
 
@@ -52,6 +54,9 @@ struct directory_domain *directory_cache_home(const struct directory_cache *c, s
 struct directory_name *directory_cache_name(const struct directory_cache *c, struct span address);
 struct directory_account *directory_cache_account(const struct directory_cache *c, struct span address);
 
+size_t directory_cache_apps(const struct directory_account *a); /* how many */
+struct app_password *directory_cache_app(const struct directory_account *a, struct span label); /* or NULL */
+
 /* Changes, after the database has them. Everything is copied. */
 struct directory_account *directory_cache_add_account(struct directory_cache *c, struct span address, struct span lang,
                                                       uint64_t id, bool disabled, int64_t created_s,
@@ -59,6 +64,8 @@ struct directory_account *directory_cache_add_account(struct directory_cache *c,
 void directory_cache_add_domain(struct directory_cache *c, struct span name, int64_t id, uint64_t admin);
 void directory_cache_add_domain_alias(struct directory_cache *c, struct span name, struct span domain);
 void directory_cache_add_alias(struct directory_cache *c, struct span address, struct span targets);
+void directory_cache_add_app(struct directory_account *a, const struct app_password *app);
+void directory_cache_remove_app(struct directory_account *a, struct span label);
 void directory_cache_remove(struct directory_cache *c, struct span address); /* account or alias */
 void directory_cache_remove_domain(struct directory_cache *c, struct span name); /* with all that is in it */
 void directory_cache_remove_domain_alias(struct directory_cache *c, struct span name);

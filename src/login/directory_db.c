@@ -8,6 +8,7 @@
 #include <stdarg.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/rand.h"
 #include "base/str.h"
 
@@ -34,6 +35,15 @@ static const char *const migrations[] = {
     "CREATE TABLE domain_alias(name TEXT PRIMARY KEY, domain INTEGER NOT NULL REFERENCES domain(id),"
     " created_s INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX domain_alias_domain ON domain_alias(domain);",
+
+    "CREATE TABLE app_password(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE, label TEXT NOT NULL, scope INTEGER NOT NULL,"
+    " created_s INTEGER NOT NULL, used_s INTEGER NOT NULL, hash BLOB NOT NULL, stored_1 BLOB NOT NULL,"
+    " server_1 BLOB NOT NULL, stored_256 BLOB NOT NULL, server_256 BLOB NOT NULL, UNIQUE(account, label));"
+    "CREATE TABLE attempt(id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES account(id) ON DELETE CASCADE,"
+    " first_s INTEGER NOT NULL, last_s INTEGER NOT NULL, count INTEGER NOT NULL, service TEXT NOT NULL, ip BLOB NOT NULL,"
+    " mech TEXT NOT NULL, result INTEGER NOT NULL, label TEXT NOT NULL);"
+    "CREATE INDEX attempt_account ON attempt(account, id);",
 };
 
 /* ---- small helpers ------------------------------------------------------------------------------------------------- */
@@ -287,6 +297,41 @@ static int load_aliases(struct directory_db *db, struct directory_cache *c, stru
     return rc;
 }
 
+static void column_key(sqlite3_stmt *st, int i, unsigned char *key, size_t n)
+{
+    struct span s = column(st, i);
+
+    if (s.n == n)
+        memcpy(key, s.p, n);
+}
+
+static int load_apps(struct directory_db *db, struct directory_cache *c, struct fail *f)
+{
+    sqlite3_stmt *st = query(db, f,
+                             "SELECT id, account, label, scope, created_s, used_s, hash, stored_1, server_1, stored_256,"
+                             " server_256 FROM app_password ORDER BY id",
+                             "");
+    int rc = -1;
+
+    while (st != NULL && row(db, st, &rc, f)) {
+        struct directory_account *a = map_get_u64(&c->accounts, (uint64_t)sqlite3_column_int64(st, 1));
+        struct app_password app = {.id = (uint64_t)sqlite3_column_int64(st, 0),
+                                   .scope = (uint32_t)sqlite3_column_int(st, 3),
+                                   .created_s = sqlite3_column_int64(st, 4),
+                                   .used_s = sqlite3_column_int64(st, 5)};
+        snprintf(app.label, sizeof app.label, "%.*s", SPAN_ARGS(column(st, 2)));
+        column_key(st, 6, app.hash, sizeof app.hash);
+        column_key(st, 7, app.stored_key[SCRAM_SHA1], scram_key_size(SCRAM_SHA1));
+        column_key(st, 8, app.server_key[SCRAM_SHA1], scram_key_size(SCRAM_SHA1));
+        column_key(st, 9, app.stored_key[SCRAM_SHA256], scram_key_size(SCRAM_SHA256));
+        column_key(st, 10, app.server_key[SCRAM_SHA256], scram_key_size(SCRAM_SHA256));
+        if (a != NULL)
+            directory_cache_add_app(a, &app);
+    }
+    sqlite3_finalize(st);
+    return rc;
+}
+
 static int load_domain_aliases(struct directory_db *db, struct directory_cache *c, struct fail *f)
 {
     sqlite3_stmt *st = query(db, f, "SELECT a.name, d.name FROM domain_alias a JOIN domain d ON d.id = a.domain", "");
@@ -312,7 +357,7 @@ int directory_db_load(struct directory_db *db, struct directory_cache *c, unsign
     sqlite3_finalize(st);
     if (rc < 0 || load_accounts(db, c, f) < 0 || load_domains(db, c, f) < 0)
         return -1;
-    return load_domain_aliases(db, c, f) < 0 ? -1 : load_aliases(db, c, f);
+    return load_domain_aliases(db, c, f) < 0 || load_apps(db, c, f) < 0 ? -1 : load_aliases(db, c, f);
 }
 
 /* ---- changes ------------------------------------------------------------------------------------------------------------- */
@@ -415,6 +460,27 @@ static int remove_account(struct directory_db *db, struct directory_change *c, s
     return run(db, f, "INSERT INTO gone(account, at_s) VALUES(?1, ?2)", "ii", (int64_t)c->account, c->now_s);
 }
 
+static int add_app(struct directory_db *db, struct directory_change *c, struct fail *f)
+{
+    const struct app_password *a = &c->app;
+    size_t n1 = scram_key_size(SCRAM_SHA1), n256 = scram_key_size(SCRAM_SHA256);
+
+    if (run(db, f,
+            "INSERT INTO app_password(account, label, scope, created_s, used_s, hash, stored_1, server_1, stored_256,"
+            " server_256) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9)",
+            "itiibbbbb", (int64_t)c->account, span_z(a->label), (int64_t)a->scope, a->created_s,
+            bytes(a->hash, sizeof a->hash), bytes(a->stored_key[SCRAM_SHA1], n1), bytes(a->server_key[SCRAM_SHA1], n1),
+            bytes(a->stored_key[SCRAM_SHA256], n256), bytes(a->server_key[SCRAM_SHA256], n256)) < 0)
+        return -1;
+    c->app.id = (uint64_t)sqlite3_last_insert_rowid(db->sql);
+    return 0;
+}
+
+static int remove_app(struct directory_db *db, struct directory_change *c, struct fail *f)
+{
+    return run(db, f, "DELETE FROM app_password WHERE id = ?1", "i", (int64_t)c->app.id);
+}
+
 static int add_alias(struct directory_db *db, struct directory_change *c, struct fail *f)
 {
     struct span local, domain;
@@ -431,6 +497,17 @@ static int remove_alias(struct directory_db *db, struct directory_change *c, str
     return run(db, f, "DELETE FROM alias WHERE address = ?1", "t", c->address);
 }
 
+/* Ends a transaction: rc 0 commits, if it can. */
+static int end(struct directory_db *db, int rc, bool *broken, struct fail *f)
+{
+    if (rc == 0 && run(db, f, "COMMIT", "") == 0)
+        return 0;
+    *broken = (sqlite3_extended_errcode(db->sql) & 0xff) == SQLITE_IOERR; /* REL-04: never go on over a failed sync */
+    if (run(db, NULL, "ROLLBACK", "") < 0 && !sqlite3_get_autocommit(db->sql))
+        *broken = true;
+    return -1;
+}
+
 int directory_db_write(struct directory_db *db, struct directory_change *c, bool *broken, struct fail *f)
 {
     static int (*const kinds[])(struct directory_db *, struct directory_change *, struct fail *) = {
@@ -442,6 +519,8 @@ int directory_db_write(struct directory_db *db, struct directory_change *c, bool
         [DIRECTORY_ACCOUNT_ADD] = add_account,
         [DIRECTORY_ACCOUNT_STATE] = set_account_state,
         [DIRECTORY_PASSWORD] = set_password,
+        [DIRECTORY_APP_ADD] = add_app,
+        [DIRECTORY_APP_REMOVE] = remove_app,
         [DIRECTORY_ACCOUNT_REMOVE] = remove_account,
         [DIRECTORY_ALIAS_ADD] = add_alias,
         [DIRECTORY_ALIAS_REMOVE] = remove_alias,
@@ -450,12 +529,80 @@ int directory_db_write(struct directory_db *db, struct directory_change *c, bool
     *broken = false;
     if (run(db, f, "BEGIN IMMEDIATE", "") < 0)
         return -1;
-    if (kinds[c->kind](db, c, f) == 0 && run(db, f, "COMMIT", "") == 0)
+    return end(db, kinds[c->kind](db, c, f), broken, f);
+}
+
+/* ---- attempts to log in --------------------------------------------------------------------------------------------------- */
+
+/* An attempt like the last hour's joins them: a program that polls, or a guesser, fills no list. */
+static int write_attempt(struct directory_db *db, const struct directory_attempt *a, struct fail *f)
+{
+    struct span service = span_z(a->service), mech = span_z(a->mech), label = span_z(a->label), ip = bytes(a->ip, 16);
+
+    if (a->app != 0 && a->result == LOGIN_OK &&
+        run(db, f, "UPDATE app_password SET used_s = ?1 WHERE id = ?2", "ii", a->at_s, (int64_t)a->app) < 0)
+        return -1;
+    if (run(db, f,
+            "UPDATE attempt SET last_s = ?1, count = count + ?2 WHERE id = (SELECT id FROM attempt WHERE account = ?3"
+            " AND service = ?4 AND ip = ?5 AND mech = ?6 AND result = ?7 AND label = ?8 AND first_s > ?1 - 3600"
+            " ORDER BY id DESC LIMIT 1)",
+            "iiitbtit", a->at_s, (int64_t)a->count, (int64_t)a->account, service, ip, mech, (int64_t)a->result, label) < 0)
+        return -1;
+    if (sqlite3_changes(db->sql) > 0)
         return 0;
-    *broken = (sqlite3_extended_errcode(db->sql) & 0xff) == SQLITE_IOERR; /* REL-04: never go on over a failed sync */
-    if (run(db, NULL, "ROLLBACK", "") < 0 && !sqlite3_get_autocommit(db->sql))
-        *broken = true;
-    return -1;
+    return run(db, f,
+               "INSERT INTO attempt(account, first_s, last_s, count, service, ip, mech, result, label)"
+               " SELECT id, ?1, ?1, ?2, ?4, ?5, ?6, ?7, ?8 FROM account WHERE id = ?3",
+               "iiitbtit", a->at_s, (int64_t)a->count, (int64_t)a->account, service, ip, mech, (int64_t)a->result, label);
+}
+
+static int prune_attempts(struct directory_db *db, uint64_t account, int64_t now_s, struct fail *f)
+{
+    return run(db, f,
+               "DELETE FROM attempt WHERE account = ?1 AND (last_s < ?2 OR id <= (SELECT id FROM attempt"
+               " WHERE account = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?3))",
+               "iii", (int64_t)account, now_s - LIMIT(LOGIN_ATTEMPT_S), LIMIT(LOGIN_ATTEMPTS));
+}
+
+int directory_db_write_attempts(struct directory_db *db, const struct directory_attempt *v, size_t n, bool *broken,
+                                struct fail *f)
+{
+    int rc = 0;
+
+    *broken = false;
+    if (run(db, f, "BEGIN IMMEDIATE", "") < 0)
+        return -1;
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        if (write_attempt(db, &v[i], f) < 0 || prune_attempts(db, v[i].account, v[i].at_s, f) < 0)
+            rc = -1;
+    return end(db, rc, broken, f);
+}
+
+int directory_db_logins(struct directory_db *db, uint64_t account, uint64_t before, struct msg_logins_r *out,
+                        struct arena *mem, struct fail *f)
+{
+    sqlite3_stmt *st = query(db, f,
+                             "SELECT id, first_s, last_s, count, service, ip, mech, result, label FROM attempt"
+                             " WHERE account = ?1 AND (?2 = 0 OR id < ?2) ORDER BY id DESC LIMIT 500",
+                             "ii", (int64_t)account, (int64_t)before);
+    struct msg_login_row *v = arena_alloc(mem, PAGE_ROWS * sizeof *v);
+    size_t n = 0;
+    int rc = -1;
+
+    while (st != NULL && row(db, st, &rc, f))
+        v[n++] = (struct msg_login_row){.id = (uint64_t)sqlite3_column_int64(st, 0),
+                                        .first_s = sqlite3_column_int64(st, 1),
+                                        .last_s = sqlite3_column_int64(st, 2),
+                                        .count = (uint32_t)sqlite3_column_int64(st, 3),
+                                        .service = arena_copy(mem, column(st, 4)),
+                                        .ip = arena_copy(mem, column(st, 5)),
+                                        .mech = arena_copy(mem, column(st, 6)),
+                                        .result = (uint32_t)sqlite3_column_int(st, 7),
+                                        .label = arena_copy(mem, column(st, 8))};
+    sqlite3_finalize(st);
+    out->logins.v = v;
+    out->logins.n = (uint32_t)n;
+    return rc;
 }
 
 /* ---- lists ----------------------------------------------------------------------------------------------------------------- */

@@ -24,6 +24,10 @@ int directory_db_accounts(struct directory_db *db, struct span after, struct msg
                           struct fail *f);
 int directory_db_aliases(struct directory_db *db, struct span after, struct msg_alias_list_r *out, struct arena *mem,
                          struct fail *f);
+int directory_db_write_attempts(struct directory_db *db, const struct directory_attempt *v, size_t n, bool *broken,
+                                struct fail *f);
+int directory_db_logins(struct directory_db *db, uint64_t account, uint64_t before, struct msg_logins_r *out,
+                        struct arena *mem, struct fail *f);
 /* Accounts removed in the last seven days, newest first: store is told again whenever it starts, since posts get lost. */
 int directory_db_gone(struct directory_db *db, uint64_t **ids, size_t *n, struct arena *mem, struct fail *f);
 

@@ -8,6 +8,7 @@
     X("SCRAM-SHA-256-PLUS", 1, sasl_scram_step, SCRAM_SHA256) /* RFC 7677, RFC 9266 */                                 \
     X("SCRAM-SHA-256", 0, sasl_scram_step, SCRAM_SHA256)      /* RFC 7677 */                                           \
     X("PLAIN", 0, plain_step, SCRAM_NONE)                     /* RFC 4616 */                                           \
-    X("LOGIN", 0, login_step, SCRAM_NONE)
+    X("LOGIN", 0, login_step, SCRAM_NONE)                                                                              \
+    X("SCRAM-SHA-1", 0, sasl_scram_step, SCRAM_SHA1)          /* RFC 5802 */
 
 #endif

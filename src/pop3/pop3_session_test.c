@@ -261,13 +261,13 @@ static const struct talk {
         "-ERR APOP is not possible after the login\r\n-ERR Unknown command\r\n-ERR That is no command\r\n"
         "-ERR That is no command\r\n-ERR That is no command\r\n-ERR NOOP takes no argument\r\n+OK Still here\r\n"},
     {"CAPA\r\nAPOP a b\r\n",
-     "+OK Postel POP3 ready\r\n+OK What this server can do\r\nUSER\r\nSASL SCRAM-SHA-256 PLAIN LOGIN\r\nUTF8 USER\r\nLANG\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
+     "+OK Postel POP3 ready\r\n+OK What this server can do\r\nUSER\r\nSASL SCRAM-SHA-256 PLAIN LOGIN SCRAM-SHA-1\r\nUTF8 USER\r\nLANG\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
      "PIPELINING\r\nLOGIN-DELAY 0\r\nIMPLEMENTATION Postel\r\nEXPIRE 7 USER\r\n.\r\n"
      "-ERR APOP is not offered, use USER and PASS in TLS\r\n"},
     /* RFC 5034: initial response, empty challenge, cancel, rubbish; each failure leaves the next try open */
     {AUTHED "AUTH PLAIN x\r\nSTAT\r\nCAPA\r\n",
      READY "+OK 10 messages\r\n-ERR AUTH is not possible after the login\r\n+OK 10 440104\r\n"
-     "+OK What this server can do\r\nUSER\r\nSASL SCRAM-SHA-256 PLAIN LOGIN\r\nUTF8 USER\r\nLANG\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
+     "+OK What this server can do\r\nUSER\r\nSASL SCRAM-SHA-256 PLAIN LOGIN SCRAM-SHA-1\r\nUTF8 USER\r\nLANG\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n"
      "AUTH-RESP-CODE\r\nPIPELINING\r\nLOGIN-DELAY 0\r\nIMPLEMENTATION Postel\r\nEXPIRE NEVER\r\n.\r\n"},
     {"auth plain\r\n\r\nAGJvYkBleGFtcGxlLnRlc3QAYSBiIA==\r\nSTAT\r\n",
      READY "+ eA==\r\n+ \r\n+OK 10 messages\r\n+OK 10 440104\r\n"},

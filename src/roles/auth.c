@@ -163,6 +163,7 @@ static int begin(struct fail *f)
     auth.remember = remember_new(REMEMBERED);
     auth.sessions = login_session_table();
     auth_admin_init();
+    auth_attempts_init();
     /* What a front saved under a number of an earlier start must not look current. */
     auth.directory_generation = rand_below(1ull << 48) + 1;
     auth.tls_generation = rand_below(1ull << 48) + 1;
@@ -177,7 +178,7 @@ static int begin(struct fail *f)
 
 static void stop_when_idle(struct loop_timer *t)
 {
-    if (!ipc_idle() || !auth_admin_idle()) {
+    if (!ipc_idle() || !auth_attempts_idle() || !auth_admin_idle()) {
         loop_timer_set(t, clock_mono_ms() + IDLE_POLL_MS);
         return;
     }
@@ -232,6 +233,10 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_account_passwd, .call = auth_admin_account_passwd, .coro = true},
     {.id = MSG_ID_account_state, .call = auth_admin_account_state, .coro = true},
     {.id = MSG_ID_account_remove, .call = auth_admin_account_remove, .coro = true},
+    {.id = MSG_ID_app_password_add, .call = auth_app_add, .coro = true},
+    {.id = MSG_ID_app_password_list, .call = auth_app_list},
+    {.id = MSG_ID_app_password_remove, .call = auth_app_remove, .coro = true},
+    {.id = MSG_ID_logins, .call = auth_app_logins, .coro = true},
     {.id = MSG_ID_alias_add, .call = auth_admin_alias_add, .coro = true},
     {.id = MSG_ID_alias_list, .call = auth_admin_alias_list, .coro = true},
     {.id = MSG_ID_auth_backup, .call = auth_backup_read, .coro = true},

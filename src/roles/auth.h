@@ -48,10 +48,34 @@ WAITS void auth_admin_account_remove(struct ipc_req *req);
 WAITS void auth_admin_alias_add(struct ipc_req *req);
 WAITS void auth_admin_alias_list(struct ipc_req *req);
 WAITS void auth_admin_alias_remove(struct ipc_req *req);
+/* One change at a time: waits for the turn, or refuses the request and returns false; then plans, then finishes. */
+struct change_job {
+    struct directory_change change;
+    struct span password;           /* for an account made, or its new one */
+    struct msg_account_add_r *made; /* gets the account's number; or NULL */
+    const char *app;                /* text of an app password to be made; or NULL */
+    int rc;
+    bool broken;
+    struct fail fail;
+};
+WAITS bool auth_admin_turn(struct ipc_req *req);
+WAITS void auth_admin_finish(struct ipc_req *req, struct change_job *job, int rc, const void *out, struct fail *f);
 void auth_admin_init(void);
 bool auth_admin_idle(void); /* no change is on its way */
 /* fn(arg) on the pool while no change is on its way. 0, or -1 and *f: fn did not run. */
 WAITS int auth_admin_quiet(void (*fn)(void *arg), void *arg, struct fail *f);
+
+/* auth_app.c: app passwords and the log of attempts */
+WAITS void auth_app_add(struct ipc_req *req);
+void auth_app_list(struct ipc_req *req);
+WAITS void auth_app_remove(struct ipc_req *req);
+WAITS void auth_app_logins(struct ipc_req *req);
+
+/* auth_attempts.c */
+void auth_attempts_init(void);
+void auth_attempts_note(const struct directory_attempt *a);
+WAITS void auth_attempts_flush(void);   /* what was noted so far is on disk, or logged as lost */
+bool auth_attempts_idle(void);          /* all is written; begins to write what is not */
 
 /* auth_backup.c */
 WAITS void auth_backup_read(struct ipc_req *req);

@@ -1,5 +1,6 @@
 /* auth_admin: the command line's changes to the directory, one at a time: plan, write on the pool, apply. */
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "roles/auth.h"
 #include "run/role.h"
@@ -46,27 +47,45 @@ WAITS int auth_admin_quiet(void (*fn)(void *arg), void *arg, struct fail *f)
 
 /* ---- changes --------------------------------------------------------------------------------------------------------- */
 
-struct change_job {
-    struct directory_change change;
-    struct span password;   /* for an account made, or its new one */
-    struct msg_account_add_r *made; /* gets the account's number; or NULL */
-    int rc;
-    bool broken;
-    struct fail fail;
-};
+/* A password that others would try first. */
+static int too_easy(const struct directory_change *c, const struct password *p, struct fail *f)
+{
+    struct span text = span_of(p->b, p->n);
+    size_t letters = 0;
+
+    for (size_t i = 0; i < p->n; i++)
+        letters += ((unsigned char)p->b[i] & 0xc0) != 0x80;
+    if (letters < (size_t)LIMIT(PASSWORD_LEAST))
+        return fail_perm(f, "5.7.0", "A password has at least %d characters.", (int)LIMIT(PASSWORD_LEAST));
+    if (span_eq_nocase(text, c->address) ||
+        span_eq_nocase(text, span_sub(c->address, 0, (size_t)span_rfind_char(c->address, '@'))))
+        return fail_perm(f, "5.7.0", "The address is no password: it is what everybody tries first.");
+    return 0;
+}
+
+static int hash_password(struct change_job *job)
+{
+    struct directory_change *c = &job->change;
+    struct password p;
+    int rc = password_prepare(&p, job->password, &job->fail);
+
+    if (rc == 0)
+        rc = too_easy(c, &p, &job->fail);
+    if (rc == 0)
+        rc = c->keep_salt ? password_derive(&c->verifier, &p, &job->fail) : password_make(&c->verifier, &p, &job->fail);
+    password_wipe(&p);
+    return rc;
+}
 
 static void change_run(void *arg)
 {
     struct change_job *job = arg;
-    struct password p;
 
     job->rc = 0;
-    if (job->change.new_account || job->change.kind == DIRECTORY_PASSWORD) {
-        job->rc = password_prepare(&p, job->password, &job->fail);
-        if (job->rc == 0)
-            job->rc = password_make(&job->change.verifier, &p, &job->fail);
-        password_wipe(&p);
-    }
+    if (job->change.new_account || job->change.kind == DIRECTORY_PASSWORD)
+        job->rc = hash_password(job);
+    else if (job->app != NULL)
+        job->rc = app_password_make(&job->change.app, job->app, &job->change.verifier, &job->fail);
     if (job->rc == 0)
         job->rc = directory_write(auth.directory, &job->change, &job->broken, &job->fail);
 }
@@ -92,6 +111,8 @@ static WAITS int change(struct change_job *job, struct fail *f)
         [DIRECTORY_ACCOUNT_ADD] = "account_add",
         [DIRECTORY_ACCOUNT_STATE] = "account_state",
         [DIRECTORY_PASSWORD] = "password",
+        [DIRECTORY_APP_ADD] = "app_add",
+        [DIRECTORY_APP_REMOVE] = "app_remove",
         [DIRECTORY_ACCOUNT_REMOVE] = "account_remove",
         [DIRECTORY_ALIAS_ADD] = "alias_add",
         [DIRECTORY_ALIAS_REMOVE] = "alias_remove",
@@ -107,7 +128,7 @@ static WAITS int change(struct change_job *job, struct fail *f)
     }
     directory_apply(auth.directory, c);
     auth_changed();
-    if (c->kind == DIRECTORY_PASSWORD || (c->kind == DIRECTORY_ACCOUNT_STATE && c->disabled))
+    if (c->kind == DIRECTORY_PASSWORD || c->kind == DIRECTORY_APP_REMOVE || (c->kind == DIRECTORY_ACCOUNT_STATE && c->disabled))
         auth_login_end_account(c->account);
     if (c->kind == DIRECTORY_ACCOUNT_REMOVE)
         gone(c->account);
@@ -129,7 +150,7 @@ static void answer(struct ipc_req *req, int rc, const void *out, const struct fa
 }
 
 /* Waits for the turn, or refuses the request and returns false. */
-static WAITS bool my_turn(struct ipc_req *req)
+WAITS bool auth_admin_turn(struct ipc_req *req)
 {
     struct fail f;
 
@@ -140,7 +161,7 @@ static WAITS bool my_turn(struct ipc_req *req)
 }
 
 /* The rest of each change, behind its plan. */
-static WAITS void finish(struct ipc_req *req, struct change_job *job, int rc, const void *out, struct fail *f)
+WAITS void auth_admin_finish(struct ipc_req *req, struct change_job *job, int rc, const void *out, struct fail *f)
 {
     if (rc == 0)
         rc = change(job, f);
@@ -159,11 +180,11 @@ WAITS void auth_admin_domain_add(struct ipc_req *req)
     struct fail f;
     int rc;
 
-    if (!my_turn(req))
+    if (!auth_admin_turn(req))
         return;
     rc = directory_plan_domain_add(auth.directory, in->name, in->admin, in->lang, &job.change, req->mem, &f);
     out.account_made = job.change.new_account;
-    finish(req, &job, rc, &out, &f);
+    auth_admin_finish(req, &job, rc, &out, &f);
 }
 
 WAITS void auth_admin_domain_admin(struct ipc_req *req)
@@ -173,8 +194,8 @@ WAITS void auth_admin_domain_admin(struct ipc_req *req)
     struct change_job job = {0};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job, directory_plan_domain_admin(auth.directory, in->name, in->admin, &job.change, req->mem, &f),
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job, directory_plan_domain_admin(auth.directory, in->name, in->admin, &job.change, req->mem, &f),
                &out, &f);
 }
 
@@ -186,11 +207,11 @@ WAITS void auth_admin_domain_remove(struct ipc_req *req)
     struct fail f;
     int rc;
 
-    if (!my_turn(req))
+    if (!auth_admin_turn(req))
         return;
     rc = directory_plan_domain_remove(auth.directory, in->name, in->accounts != 0, &job.change, req->mem, &f);
     out.accounts = job.change.n_gone;
-    finish(req, &job, rc, &out, &f);
+    auth_admin_finish(req, &job, rc, &out, &f);
 }
 
 WAITS void auth_admin_domain_alias_add(struct ipc_req *req)
@@ -200,8 +221,8 @@ WAITS void auth_admin_domain_alias_add(struct ipc_req *req)
     struct change_job job = {0};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job, directory_plan_domain_alias_add(auth.directory, in->name, in->domain, &job.change, req->mem, &f),
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job, directory_plan_domain_alias_add(auth.directory, in->name, in->domain, &job.change, req->mem, &f),
                &out, &f);
 }
 
@@ -212,8 +233,8 @@ WAITS void auth_admin_domain_alias_remove(struct ipc_req *req)
     struct change_job job = {0};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job, directory_plan_domain_alias_remove(auth.directory, in->name, &job.change, req->mem, &f), &out, &f);
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job, directory_plan_domain_alias_remove(auth.directory, in->name, &job.change, req->mem, &f), &out, &f);
 }
 
 WAITS void auth_admin_account_add(struct ipc_req *req)
@@ -222,8 +243,8 @@ WAITS void auth_admin_account_add(struct ipc_req *req)
     struct change_job job = {.password = in->password, .made = &(struct msg_account_add_r){0}};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job, directory_plan_account_add(auth.directory, in->address, in->lang, &job.change, req->mem, &f),
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job, directory_plan_account_add(auth.directory, in->address, in->lang, &job.change, req->mem, &f),
                job.made, &f);
 }
 
@@ -234,8 +255,8 @@ WAITS void auth_admin_account_passwd(struct ipc_req *req)
     struct msg_account_passwd_r out = {};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job, directory_plan_password(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job, directory_plan_password(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
 }
 
 WAITS void auth_admin_account_state(struct ipc_req *req)
@@ -245,8 +266,8 @@ WAITS void auth_admin_account_state(struct ipc_req *req)
     struct change_job job = {0};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job,
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job,
                directory_plan_account_state(auth.directory, in->address, in->disabled != 0, &job.change, req->mem, &f),
                &out, &f);
 }
@@ -258,8 +279,8 @@ WAITS void auth_admin_account_remove(struct ipc_req *req)
     struct change_job job = {0};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job, directory_plan_account_remove(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job, directory_plan_account_remove(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
 }
 
 WAITS void auth_admin_alias_add(struct ipc_req *req)
@@ -269,8 +290,8 @@ WAITS void auth_admin_alias_add(struct ipc_req *req)
     struct change_job job = {0};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job, directory_plan_alias_add(auth.directory, in->address, in->targets, &job.change, req->mem, &f),
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job, directory_plan_alias_add(auth.directory, in->address, in->targets, &job.change, req->mem, &f),
                &out, &f);
 }
 
@@ -281,8 +302,8 @@ WAITS void auth_admin_alias_remove(struct ipc_req *req)
     struct change_job job = {0};
     struct fail f;
 
-    if (my_turn(req))
-        finish(req, &job, directory_plan_alias_remove(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
+    if (auth_admin_turn(req))
+        auth_admin_finish(req, &job, directory_plan_alias_remove(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------- */
@@ -319,7 +340,7 @@ static WAITS void list(struct ipc_req *req, struct span after)
 {
     struct list_job job = {.id = req->id, .after = after, .mem = req->mem};
 
-    if (!my_turn(req))
+    if (!auth_admin_turn(req))
         return;
     work_run(list_run, &job);
     answer(req, job.rc, &job.out, &job.fail);

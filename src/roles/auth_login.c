@@ -2,6 +2,8 @@
 #include <arpa/inet.h>
 #include <openssl/crypto.h>
 
+#include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "login/directory_find.h"
 #include "roles/auth.h"
@@ -87,18 +89,31 @@ static struct directory_account *find(struct span name)
     return directory_cache_account(directory_memory(auth.directory), name);
 }
 
-/* Whether the password is right, computed if need be. Unknown and disabled accounts cost the same as a wrong password
- * (SEC-13). The account is looked up again afterwards: meanwhile it may have changed or gone. */
-static WAITS struct directory_account *check(struct span name, struct check_job *job)
+static bool opens(const struct directory_account *a, const struct app_password *app, uint32_t service)
+{
+    return app != NULL && !a->disabled && app_password_opens(app, service);
+}
+
+/* Whether the password is right, computed if need be: an app password at once, for it needs only a hash, the account's own
+ * one on the pool. Unknown and disabled accounts, and app passwords for other services, cost the same as a wrong password
+ * (SEC-13). The account is looked up again afterwards: meanwhile it may have changed or gone. app_id: of the app password. */
+static WAITS struct directory_account *check(struct span name, uint32_t service, struct check_job *job, uint64_t *app_id)
 {
     struct directory_account *a = find(name);
+    const struct app_password *app = app_password_find(a != NULL ? a->apps : NULL, &job->password);
     uint64_t id = a != NULL ? a->id : 0;
     bool right = a != NULL && remember_check(auth.remember, id, &job->password), computed = !right;
 
+    *app_id = 0;
     if (a != NULL)
         job->verifier = a->verifier;
     else
         password_fake(&job->verifier, directory_secret(auth.directory), name);
+    if (a != NULL && opens(a, app, service)) {
+        counter_add(COUNTER_PASSWORD_CHECKS, 1);
+        *app_id = app->id;
+        return a;
+    }
     if (computed) {
         counter_add(COUNTER_PASSWORD_CHECKS, 1);
         work_run(check_run, job);
@@ -111,6 +126,28 @@ static WAITS struct directory_account *check(struct span name, struct check_job 
     if (computed)
         remember_put(auth.remember, id, &job->password);
     return a;
+}
+
+/* ---- what comes of it ---------------------------------------------------------------------------------------------------- */
+
+/* For the owner of the account, if there is one; and for its app password's last use. */
+static void note(struct span name, const struct msg_sasl *in, const char *mech, enum login_result result, uint64_t app_id)
+{
+    struct directory_account *a = find(name);
+    struct directory_attempt attempt = {.at_s = clock_now_s(), .count = 1, .result = result, .app = app_id,
+                                        .service = service_table[in->service].name, .mech = mech};
+
+    if (a == NULL)
+        return;
+    attempt.account = a->id;
+    memcpy(attempt.ip, in->ip.p, sizeof attempt.ip);
+    for (struct app_password *app = a->apps; app != NULL; app = app->next)
+        if (app->id == app_id) {
+            snprintf(attempt.label, sizeof attempt.label, "%s", app->label);
+            if (result == LOGIN_OK)
+                app->used_s = attempt.at_s;
+        }
+    auth_attempts_note(&attempt);
 }
 
 static void log_login(struct span name, const struct msg_sasl *in, const char *mech, const char *result)
@@ -131,6 +168,7 @@ static void answer_bad(struct span name, const struct msg_sasl *in, const char *
     out->wait_ms = wait_ms;
     counter_add(COUNTER_LOGINS_FAILED, 1);
     log_login(name, in, mech, "bad");
+    note(name, in, mech, LOGIN_BAD, 0);
 }
 
 static void answer_busy(struct span name, const struct msg_sasl *in, const char *mech, uint32_t wait_ms,
@@ -140,10 +178,11 @@ static void answer_busy(struct span name, const struct msg_sasl *in, const char 
     out->wait_ms = wait_ms;
     counter_add(COUNTER_LOGINS_FAILED, 1);
     log_login(name, in, mech, "busy");
+    note(name, in, mech, LOGIN_BUSY, 0);
 }
 
 static void answer_ok(struct ipc_req *req, struct directory_account *a, const struct msg_sasl *in, const char *mech,
-                      struct msg_sasl_r *out)
+                      uint64_t app_id, struct msg_sasl_r *out)
 {
     const struct login_session *s =
         login_session_add(auth.sessions, a->id, req->peer.boot, in->service, span_z(a->lang));
@@ -164,6 +203,7 @@ static void answer_ok(struct ipc_req *req, struct directory_account *a, const st
     out->lang = span_z(a->lang);
     counter_add(COUNTER_LOGINS, 1);
     log_login(span_z(a->address), in, mech, "ok");
+    note(span_z(a->address), in, mech, LOGIN_OK, app_id);
 }
 
 static WAITS void try_password(struct ipc_req *req, const struct sasl_step *step, struct msg_sasl_r *out)
@@ -175,6 +215,7 @@ static WAITS void try_password(struct ipc_req *req, const struct sasl_step *step
     struct throttle_check ticket;
     struct check_job *job;
     uint32_t wait_ms = 0;
+    uint64_t app_id = 0;
 
     if (!throttle_begin(auth.throttle, name, (const unsigned char *)in->ip.p, &ticket, &wait_ms)) {
         answer_busy(name, in, step->mech, wait_ms, out);
@@ -182,14 +223,14 @@ static WAITS void try_password(struct ipc_req *req, const struct sasl_step *step
     }
     job = base_alloc(sizeof *job);
     /* RFC 4616 2: what cannot be prepared is no password; that it fails tells nothing about the account */
-    a = password_prepare(&job->password, step->password, NULL) == 0 ? check(name, job) : NULL;
+    a = password_prepare(&job->password, step->password, NULL) == 0 ? check(name, in->service, job, &app_id) : NULL;
     OPENSSL_cleanse(job, sizeof *job);
     free(job);
     wait_ms = throttle_end(auth.throttle, &ticket, a != NULL);
     if (a == NULL)
         answer_bad(name, in, step->mech, wait_ms, out);
     else if (req->chan != NULL)
-        answer_ok(req, a, in, step->mech, out);
+        answer_ok(req, a, in, step->mech, app_id, out);
     else
         out->state = SASL_BUSY; /* the front is gone: nobody is there to have a session */
 }
@@ -224,6 +265,31 @@ static uint64_t credential_of(const unsigned char *stored_key)
     return id;
 }
 
+/* The key that the proof is of, or NULL: the account's own (SCRAM-SHA-256 alone), or that of an app password for this
+ * service. Looks at as many whatever the account has, or whether there is one (SEC-13). */
+static const unsigned char *proven_key(const struct directory_account *a, const struct password_verifier *own, uint32_t service,
+                                       const struct sasl_step *step, const unsigned char **server_key)
+{
+    static const unsigned char nothing[SCRAM_KEY];
+    const struct app_password *app = a != NULL ? a->apps : NULL;
+    const unsigned char *found = NULL;
+
+    if (scram_proves(step->hash, own->stored_key, step->auth_message, step->proof) && step->hash == SCRAM_SHA256) {
+        found = own->stored_key;
+        *server_key = own->server_key;
+    }
+    for (int64_t i = 0; i < LIMIT(APP_PASSWORDS); i++) {
+        const unsigned char *key = app != NULL ? app->stored_key[step->hash] : nothing;
+        bool right = scram_proves(step->hash, key, step->auth_message, step->proof);
+        if (right && app != NULL && app_password_opens(app, service)) {
+            found = key;
+            *server_key = app->server_key[step->hash];
+        }
+        app = app != NULL ? app->next : NULL;
+    }
+    return a != NULL && !a->disabled ? found : NULL;
+}
+
 /* The proof costs hashes only, but is counted as a password check: it tells a guesser as much (SEC-14). */
 static void try_proof(struct ipc_req *req, struct sasl_step *step, struct msg_sasl_r *out)
 {
@@ -231,10 +297,10 @@ static void try_proof(struct ipc_req *req, struct sasl_step *step, struct msg_sa
     char folded[LOGIN_NAME_BYTES];
     struct span name = canonical(step->name, folded);
     const struct directory_account *a = find(name);
+    const unsigned char *key, *server_key = NULL;
     struct password_verifier v;
     struct throttle_check ticket;
     uint32_t wait_ms = 0;
-    bool right;
 
     if (!throttle_begin(auth.throttle, name, (const unsigned char *)in->ip.p, &ticket, &wait_ms)) {
         answer_busy(name, in, step->mech, wait_ms, out);
@@ -243,10 +309,10 @@ static void try_proof(struct ipc_req *req, struct sasl_step *step, struct msg_sa
     }
     counter_add(COUNTER_PASSWORD_CHECKS, 1);
     verifier_of(name, &v);
-    right = scram_proves(step->hash, v.stored_key, step->auth_message, step->proof) && a != NULL && !a->disabled;
-    wait_ms = throttle_end(auth.throttle, &ticket, right);
-    if (right) {
-        sasl_proven(auth.sasl, step, v.server_key, a->id, credential_of(v.stored_key), req->mem);
+    key = proven_key(a, &v, in->service, step, &server_key);
+    wait_ms = throttle_end(auth.throttle, &ticket, key != NULL);
+    if (key != NULL) {
+        sasl_proven(auth.sasl, step, server_key, a->id, credential_of(key), req->mem);
     } else {
         answer_bad(name, in, step->mech, wait_ms, out);
         sasl_refused(auth.sasl, step);
@@ -255,13 +321,28 @@ static void try_proof(struct ipc_req *req, struct sasl_step *step, struct msg_sa
     OPENSSL_cleanse(&v, sizeof v);
 }
 
+/* Is that key still one of the account? app_id: of the app password whose it is, else 0. */
+static bool still_good(const struct directory_account *a, const struct sasl_step *step, uint64_t *app_id)
+{
+    *app_id = 0;
+    if (a == NULL || a->disabled)
+        return false;
+    if (credential_of(a->verifier.stored_key) == step->credential)
+        return true;
+    for (const struct app_password *app = a->apps; app != NULL; app = app->next)
+        if (credential_of(app->stored_key[step->hash]) == step->credential)
+            *app_id = app->id;
+    return *app_id != 0;
+}
+
 /* The client has seen our signature and goes on. Meanwhile the account may have changed. */
 static void begin_session(struct ipc_req *req, const struct sasl_step *step, struct msg_sasl_r *out)
 {
     struct directory_account *a = map_get_u64(&directory_memory(auth.directory)->accounts, step->account);
+    uint64_t app_id;
 
-    if (a != NULL && !a->disabled && credential_of(a->verifier.stored_key) == step->credential)
-        answer_ok(req, a, req->in, step->mech, out);
+    if (still_good(a, step, &app_id))
+        answer_ok(req, a, req->in, step->mech, app_id, out);
     else
         answer_bad(step->name, req->in, step->mech, 0, out);
 }

@@ -18,6 +18,7 @@
 
 #include "base/limits.h"
 #include "base/str.h"
+#include "login/app_password.h"
 #include "roles/roles.h"
 #include "run/ipc_chan.h"
 #include "run/ipc_code.h"
@@ -160,7 +161,7 @@ static void start(void)
     close(ends[1]);
     control = ends[0];
     POST(control, ctl_config, .text = SPAN("[server]\nhostname = mail.demo.test\ncleartext_loopback = yes\n"
-                                           "[limits]\npassword_iterations = 4096\n"));
+                                           "[limits]\npassword_iterations = 4096\npassword_least = 1\n"));
     POST(control, ctl_self, .kind = ROLE_AUTH, .boot = 4711);
     POST(control, ctl_go, );
     expect_post(control, MSG_ID_ctl_ready, &ready);
@@ -446,6 +447,54 @@ static void names(void **state)
     close(from_store);
 }
 
+static void app_passwords(void **state)
+{
+    struct msg_app_password_add_r made, second;
+    struct msg_app_password_list_r list;
+    struct msg_app_password_remove_r removed;
+    struct msg_session_add add;
+    struct msg_session_end end;
+    struct msg_logins_r logins;
+    struct msg_sasl_r in;
+    struct span plain;
+
+    add_demo();
+    assert_int_equal(CALL(admin, app_password_add, &made, .address = SPAN("bob@demo.test"), .label = SPAN(" phone "),
+                          .scope = APP_SCOPE_IMAP), 0);
+    assert_int_equal(made.password.n, APP_PASSWORD_TEXT);
+    assert_int_equal(CALL(admin, app_password_add, &second, .address = SPAN("bob@demo.test"), .label = SPAN("phone"),
+                          .scope = APP_SCOPE_ALL), -1);
+    assert_int_equal(CALL(admin, app_password_add, &second, .address = SPAN("bob@demo.test"), .label = SPAN("a\nb"),
+                          .scope = APP_SCOPE_ALL), -1);
+    assert_int_equal(CALL(admin, app_password_add, &second, .address = SPAN("bob@demo.test"), .label = SPAN("x"), .scope = 8), -1);
+    assert_int_equal(CALL(admin, app_password_add, &second, .address = SPAN("no@demo.test"), .label = SPAN("x"), .scope = 1), -1);
+    kill_and_start();
+    plain = arena_printf(&mem, "%cbob@demo.test%c%.*s", 0, 0, SPAN_ARGS(made.password));
+    assert_int_equal(CALL(front, sasl, &in, .service = SERVICE_pop3, .mech = SPAN("PLAIN"), .response = plain,
+                          .ip = span_of(loopback, 16), .flags = SASL_IN_TLS), 0);
+    assert_int_equal(in.state, SASL_BAD); /* not for that service */
+    assert_int_equal(CALL(front, sasl, &in, .service = SERVICE_imap, .mech = SPAN("PLAIN"), .response = plain,
+                          .ip = span_of(loopback, 16), .flags = SASL_IN_TLS), 0);
+    assert_int_equal(in.state, SASL_OK);
+    expect_post(store, MSG_ID_session_add, &add);
+    assert_int_equal(CALL(front, logins, &logins, .handle = in.handle), 0);
+    assert_int_equal(logins.logins.n, 2);
+    assert_true(span_eq(logins.logins.v[0].label, SPAN("phone")) && logins.logins.v[0].result == LOGIN_OK);
+    assert_true(logins.logins.v[1].label.n == 0 && logins.logins.v[1].result == LOGIN_BAD);
+    assert_true(span_eq(logins.logins.v[1].service, SPAN("pop3")) && logins.logins.v[1].count == 1);
+    assert_int_equal(CALL(other_front, logins, &logins, .handle = in.handle), -1);
+    assert_int_equal(CALL(front, logins, &logins, .address = SPAN("bob@demo.test")), -1);
+    assert_int_equal(CALL(admin, logins, &logins, .address = SPAN("alice@demo.test")), 0);
+    assert_int_equal(logins.logins.n, 0);
+    assert_int_equal(CALL(admin, app_password_list, &list, .address = SPAN("bob@demo.test")), 0);
+    assert_true(list.passwords.n == 1 && list.passwords.v[0].used_s > 0 && list.passwords.v[0].scope == APP_SCOPE_IMAP);
+    assert_int_equal(CALL(admin, app_password_remove, &removed, .address = SPAN("bob@demo.test"), .label = SPAN("phone")), 0);
+    expect_post(store, MSG_ID_session_end, &end);
+    assert_int_equal(CALL(front, sasl, &in, .service = SERVICE_imap, .mech = SPAN("PLAIN"), .response = plain,
+                          .ip = span_of(loopback, 16), .flags = SASL_IN_TLS), 0);
+    assert_int_equal(in.state, SASL_BAD);
+}
+
 static void keys(void **state)
 {
     struct msg_tls_chains_r chains;
@@ -499,7 +548,7 @@ static void guesser(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(recipients), TEST(sessions), TEST(password_change_and_removal), TEST(disabled), TEST(names), TEST(keys), TEST(lists), TEST(guesser),
+        TEST(recipients), TEST(sessions), TEST(password_change_and_removal), TEST(disabled), TEST(names), TEST(app_passwords), TEST(keys), TEST(lists), TEST(guesser),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

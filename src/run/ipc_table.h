@@ -20,6 +20,13 @@
 #define MSG_domain_row(F, L) F(bytes, name) F(bytes, admin) F(u64, accounts) F(u64, aliases)
 #define MSG_domain_alias_row(F, L) F(bytes, name) F(bytes, domain)
 #define MSG_account_row(F, L) F(u64, account) F(bytes, address) F(bytes, lang) F(u32, disabled) F(i64, created_s)
+/* A password for one program. scope: enum app_scope. used_s: last login with it, 0 = none. */
+#define MSG_app_password_row(F, L) F(bytes, label) F(u32, scope) F(i64, created_s) F(i64, used_s)
+/* Attempts to log in that were alike, count of them from first_s to last_s. ip: as in sasl. result: enum login_result.
+ * label: of the app password, or empty. */
+#define MSG_login_row(F, L)                                                                                            \
+    F(u64, id) F(i64, first_s) F(i64, last_s) F(u32, count) F(bytes, service) F(bytes, ip) F(bytes, mech)              \
+    F(u32, result) F(bytes, label)
 #define MSG_alias_row(F, L) F(bytes, address) F(bytes, targets) /* targets: separated by a space */
 /* mailbox 0: the account's INBOX, made when it is not there. flags: enum member_flag. */
 #define MSG_ingest_target(F, L) F(u64, account) F(u64, mailbox) F(bytes, address) F(bytes, lang) F(u32, flags)
@@ -100,7 +107,7 @@
 #define MSG_backup_file(F, L) F(bytes, name) F(u64, size)
 
 #define RECORD_TABLE(R)                                                                                                \
-    R(rcpt_target) R(rcpt_forward) R(tls_chain) R(domain_row) R(domain_alias_row) R(account_row) R(alias_row) R(ingest_target) R(ingest_result)            \
+    R(rcpt_target) R(rcpt_forward) R(tls_chain) R(domain_row) R(domain_alias_row) R(account_row) R(app_password_row) R(login_row) R(alias_row) R(ingest_target) R(ingest_result)            \
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
     R(kv_row) R(email_slice) R(email_slice_got) R(search_hit) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
     R(ingest_remote) R(ingest_note) R(queue_message) R(queue_rcpt) R(queue_domain) R(queue_rid) R(queue_done)          \
@@ -170,6 +177,17 @@
 #define MSG_account_state_r(F, L)
 #define MSG_account_remove(F, L) F(bytes, address)
 #define MSG_account_remove_r(F, L)
+/* password: made by auth, told this once. */
+#define MSG_app_password_add(F, L) F(bytes, address) F(bytes, label) F(u32, scope)
+#define MSG_app_password_add_r(F, L) F(bytes, password)
+#define MSG_app_password_list(F, L) F(bytes, address)
+#define MSG_app_password_list_r(F, L) L(app_password_row, passwords)
+#define MSG_app_password_remove(F, L) F(bytes, address) F(bytes, label)
+#define MSG_app_password_remove_r(F, L)
+/* Attempts to log in to an account, the latest first, some hundred a reply: of the session's, or, from the command line
+ * with an empty handle, of `address`. before: the last id seen, 0 = from the latest on. */
+#define MSG_logins(F, L) F(bytes, handle) F(bytes, address) F(u64, before)
+#define MSG_logins_r(F, L) L(login_row, logins)
 #define MSG_alias_add(F, L) F(bytes, address) F(bytes, targets)
 #define MSG_alias_add_r(F, L)
 #define MSG_alias_list(F, L) F(bytes, after)
@@ -479,6 +497,10 @@
     CALL(account_passwd, ROLE_AUTH, FROM_ADMIN, 0)                                                                     \
     CALL(account_state, ROLE_AUTH, FROM_ADMIN, 1)                                                                      \
     CALL(account_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                     \
+    CALL(app_password_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                   \
+    CALL(app_password_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                  \
+    CALL(app_password_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                \
+    CALL(logins, ROLE_AUTH, FROM_FRONT_USER | FROM_ADMIN, 1)                                                           \
     CALL(alias_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                          \
     CALL(alias_list, ROLE_AUTH, FROM_ADMIN, 1)                                                                         \
     CALL(alias_remove, ROLE_AUTH, FROM_ADMIN, 0)                                                                       \
@@ -619,6 +641,9 @@ enum dns_status {
     DNS_SERVFAIL, /* try again later; also all that did not answer in time */
     DNS_BOGUS,    /* signed, and wrong: to be treated as SERVFAIL (RFC 7672 2.1.1) */
 };
+
+enum app_scope { APP_SCOPE_IMAP = 1, APP_SCOPE_POP3 = 2, APP_SCOPE_SMTP = 4, APP_SCOPE_ALL = 7 };
+enum login_result { LOGIN_OK, LOGIN_BAD, LOGIN_BUSY /* too many attempts: not even looked at */ };
 
 enum sasl_state {
     SASL_OK,

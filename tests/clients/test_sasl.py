@@ -171,3 +171,65 @@ def test_msmtp_scram(box):
                           capture_output=True, text=True, timeout=30)
     assert "authentication" not in done.stderr
     assert re.search("service=submission .*mech=SCRAM-SHA-256 result=ok", box.log_text())
+
+
+def app_password(server, who, label, *scope):
+    return server.cli("account", "app-password", "add", who, label, "--plain", *scope).strip()
+
+
+def imap_plain(server, who, password):
+    """Whether it opens IMAP."""
+    with imap(server) as m:
+        try:
+            m.login(who, password)
+            return True
+        except imaplib.IMAP4.error:
+            return False
+
+
+def test_app_passwords(box):
+    who = "dave@example.test"
+    everything, mail = app_password(box, who, "phone"), app_password(box, who, "old printer", "--scope", "smtp")
+    assert len(everything) == 26 and everything != mail
+    assert box.cli("account", "app-password", "add", who, "phone", check=False).returncode == 1
+    assert imap_plain(box, who, everything) and imap_plain(box, who, PASSWORD)
+    assert not imap_plain(box, who, mail)  # not for this service
+    with smtplib.SMTP("127.0.0.1", box.port["submission"], timeout=30) as smtp:
+        smtp.login(who, mail)
+    for mech, digest, password in (("SCRAM-SHA-1", "sha1", everything), ("SCRAM-SHA-256", "sha256", everything),
+                                   ("SCRAM-SHA-256", "sha256", PASSWORD)):
+        with imap(box) as m:
+            m.authenticate(mech, Scram(who, password, digest).step)
+    with imap(box) as m, pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        m.authenticate("SCRAM-SHA-1", Scram(who, PASSWORD, "sha1").step)  # app passwords alone
+    listed = box.cli("account", "app-password", "list", who, "--plain").splitlines()
+    assert [line.split("\t")[:2] for line in listed] == [["phone", "all"], ["old printer", "smtp"]]
+    assert "never" not in listed[0]
+    box.cli("account", "passwd", who, "--password-stdin", input="another password\n")
+    with imap(box) as m:  # its keys hang on the salt, which stays
+        m.authenticate("SCRAM-SHA-256", Scram(who, everything).step)
+    box.cli("account", "app-password", "remove", who, "phone")
+    assert not imap_plain(box, who, everything)
+    assert imap_plain(box, who, "another password")
+
+
+def test_attempts_are_told(box):
+    who = "dave@example.test"
+    rows = [line.split("\t") for line in box.cli("account", "logins", who, "--plain").splitlines()]
+    told = {(row[3], row[5], row[6], row[7]) for row in rows}
+    assert ("imap", "PLAIN", "ok", "phone") in told and ("imap", "PLAIN", "ok", "") in told
+    assert ("submission", "PLAIN", "ok", "old printer") in told
+    assert ("imap", "SCRAM-SHA-1", "ok", "phone") in told and ("imap", "SCRAM-SHA-1", "refused", "") in told
+    assert all(row[4] == "127.0.0.1" for row in rows)
+    assert all(row[2] == "1" for row in rows if row[5] == "SCRAM-SHA-1")
+    box.stop()  # what was gathered is written at the end
+    box.start()
+    again = [line.split("\t") for line in box.cli("account", "logins", who, "--plain").splitlines()]
+    assert again == rows
+
+
+def test_easy_passwords_are_refused(box):
+    for password in ("short", "frank@example.test", "a-name-of-many-letters"):
+        done = box.cli("account", "add", "a-name-of-many-letters@example.test" if password[0] == "a" else "frank@example.test",
+                       "--password-stdin", input=password + "\n", check=False)
+        assert done.returncode == 1 and ("at least 10" in done.stderr or "no password" in done.stderr)
