@@ -237,6 +237,17 @@ static int64_t one_number(struct db *db, const char *sql)
     return v;
 }
 
+/* REL-04: a sync of the WAL may have failed in the process before. What is read from it then comes from memory and may
+ * never reach the disk, and a commit behind it would be lost with it. So all of it goes into the file first. */
+static int empty_wal(struct db *db, struct fail *f)
+{
+    int rc = sqlite3_wal_checkpoint_v2(db->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (rc == SQLITE_OK || rc == SQLITE_BUSY) /* busy: somebody reads it for longer */
+        return 0;
+    note(db, rc);
+    return db_fail(db, f);
+}
+
 static int set_up(struct db *db, bool unsafe, struct fail *f)
 {
     sqlite3_busy_timeout(db->handle, 5000);
@@ -262,6 +273,8 @@ static int set_up(struct db *db, bool unsafe, struct fail *f)
     int grow = 4 * 1024 * 1024; /* the file grows in steps: less metadata to sync */
     sqlite3_file_control(db->handle, NULL, SQLITE_FCNTL_CHUNK_SIZE, &grow);
     sqlite3_wal_hook(db->handle, on_wal, db);
+    if (empty_wal(db, f) != 0)
+        return -1;
     return db_migrate(db->handle, db_schema_steps, db_schema_version, f);
 }
 

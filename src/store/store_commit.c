@@ -421,6 +421,7 @@ void store_commit_run(struct store *s, struct store_write *list)
             w->done(w);
         }
     }
+    s->ops.n = 0; /* theirs are gone */
     for (struct store_write *next; beside != NULL; beside = next) { /* what the commit told is seen by them */
         next = beside->next;
         store_queue_beside_run(s, beside);

@@ -113,7 +113,7 @@ int store_copy_apply(struct store *s, struct store_op *op)
         return fail_perm(&op->w->fail, "5.5.4", "copy: move is 0 or 1");
     if ((to = store_account_find(s, op, in->to, &a)) == NULL)
         return -1;
-    int rc = store_select(s, op, in->from, in->uids.v, in->uids.n, 0, COPY_MOST, false, &a, &from, &rows);
+    int rc = store_select(s, op, in->from, in->uids.v, in->uids.n, 0, store_select_step(s, COPY_MOST), false, &a, &from, &rows);
     if (rc == 0)
         rc = copy(s, op, a, to, &rows);
     VEC_FREE(&rows);

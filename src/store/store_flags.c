@@ -82,7 +82,7 @@ int store_flags_apply(struct store *s, struct store_op *op)
         return -1;
     if (op->w->trial.at == 0)
         out->modified.v = NULL;
-    int rc = store_select(s, op, in->mailbox, in->uids.v, in->uids.n, op->w->trial.at, STEP, false, &a, &m, &rows);
+    int rc = store_select(s, op, in->mailbox, in->uids.v, in->uids.n, op->w->trial.at, store_select_step(s, STEP), false, &a, &m, &rows);
     if (rc == 0)
         rc = prepare(s, op, keywords, &rows);
     for (size_t i = 0; i < rows.n && rc == 0; i++)

@@ -132,6 +132,7 @@ struct store {
     uint64_t threaded;     /* emails below it have their thread */
     uint64_t tidy_account; /* where the purge of tombstones goes on */
     bool tidying;          /* the last idle step left something to do */
+    _Atomic unsigned step; /* messages per commit of a long operation, for tests; 0: what each has */
     bool big_dirty;        /* big/ got a new name */
     int64_t purged_ms;
     struct store_sweep sweep;

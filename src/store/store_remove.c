@@ -79,7 +79,7 @@ int store_remove_expunge(struct store *s, struct store_op *op)
     struct store_rows rows = {0};
     if ((in->flags & ~(uint32_t)EXPUNGE_ONLY_DELETED) != 0)
         return fail_perm(&op->w->fail, "5.5.4", "expunge: unknown flags");
-    int rc = store_select(s, op, in->mailbox, in->uids.v, in->uids.n, op->w->trial.at, STEP,
+    int rc = store_select(s, op, in->mailbox, in->uids.v, in->uids.n, op->w->trial.at, store_select_step(s, STEP),
                           in->flags == EXPUNGE_ONLY_DELETED, &a, &m, &rows);
     for (size_t i = 0; i < rows.n && rc == 0; i++)
         rc = store_remove_row(s, a, &rows.v[i]);
@@ -117,7 +117,7 @@ int store_remove_account(struct store *s, struct store_op *op)
     struct store_rows rows = {0};
     int rc = 0;
     for (struct store_mailbox *m = a->mailboxes; m != NULL && rc == 0 && !rows.more; m = m->next)
-        rc = store_select_mailbox(s, m, 0, INT64_MAX, STEP, false, &rows);
+        rc = store_select_mailbox(s, m, 0, INT64_MAX, store_select_step(s, STEP), false, &rows);
     for (size_t i = 0; i < rows.n && rc == 0; i++) {
         uint64_t thread;
         store_account_touch(s, a, rows.v[i].box);

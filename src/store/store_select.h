@@ -4,6 +4,13 @@
 
 #include "store/store_impl.h"
 
+/* Messages per commit, of an operation that takes `most` at once. */
+static inline size_t store_select_step(const struct store *s, size_t most)
+{
+    unsigned step = s->step;
+    return step != 0 ? step : most;
+}
+
 struct store_row {
     struct store_mailbox *box;
     uint64_t uid, eid, modseq, size;

@@ -182,7 +182,7 @@ static int rename_inbox(struct store *s, struct store_op *op, struct store_accou
         return fail_perm(&op->w->fail, "5.2.0", "the new mailbox was removed meanwhile");
     if (op->w->trial.count == 0)
         op->w->trial.count = inbox->uidnext; /* what comes meanwhile stays */
-    int rc = store_select_mailbox(s, inbox, 1, op->w->trial.count - 1, STEP, false, &rows);
+    int rc = store_select_mailbox(s, inbox, 1, op->w->trial.count - 1, store_select_step(s, STEP), false, &rows);
     if (rc == 0)
         rc = store_copy_rows(s, a, to, rows.v, rows.n, true);
     out->modseq = a->modseq;
@@ -231,7 +231,7 @@ int store_tree_remove(struct store *s, struct store_op *op)
     struct store_rows rows = {0};
     if (m == NULL || check_remove(a, m, in->flags, &op->w->fail) != 0)
         return -1;
-    int rc = store_select_mailbox(s, m, 0, INT64_MAX, STEP, false, &rows);
+    int rc = store_select_mailbox(s, m, 0, INT64_MAX, store_select_step(s, STEP), false, &rows);
     for (size_t i = 0; i < rows.n && rc == 0; i++)
         rc = store_remove_row(s, a, &rows.v[i]);
     if (rc == 0 && rows.more)
