@@ -66,8 +66,16 @@ static void some_ranges(struct drive *d, struct model_request *q)
 
 static void some_text(struct drive *d, struct model_request *q, bool plain)
 {
+    uint32_t most = 0;
+    while (most == 0)
+        most = d->mix->most[drive_below(d, COUNT_OF(d->mix->most))];
     q->seed = drive_below(d, UINT64_MAX);
-    q->length = 1 + (uint32_t)drive_below(d, chance(d, 50) ? 70000 : 300); /* some get a file of their own */
+    q->spool = chance(d, d->mix->spooled);
+    q->length = 1 + (uint32_t)drive_below(d, most);
+    if (chance(d, d->mix->huge)) { /* more than a frame may bring */
+        q->spool = true;
+        q->length = 1100000 + (uint32_t)drive_below(d, 100000);
+    }
     q->internal_ms = clock_now_ms() - (int64_t)drive_below(d, 100000) + (chance(d, 10) ? 200000 : 0);
     if (plain || chance(d, 3))
         return;
@@ -99,6 +107,33 @@ static void append(struct drive *d, struct model_request *q, bool plain)
     q->flags = (uint32_t)drive_below(d, 32);
     q->keywords = chance(d, 3) ? (uint32_t)drive_below(d, 1 << MODEL_WORDS) : 0;
     q->bad_keyword = chance(d, 50);
+    const struct model_account *a = &d->world.accounts[chance(d, 20) ? drive_below(d, MODEL_ACCOUNTS) : q->account];
+    if (a->n_uploads > 0 && chance(d, 3)) {
+        q->upload = a->uploads[drive_below(d, a->n_uploads)].blob;
+        q->spool = false;
+    }
+}
+
+static void upload(struct drive *d, struct model_request *q)
+{
+    some_text(d, q, true);
+    if (chance(d, 2))
+        q->length = 1 + (uint32_t)drive_below(d, 70000); /* often in a file of its own: see append() */
+    q->id = MSG_ID_blob_put;
+    q->internal_ms = 0;
+    d->put = true;
+}
+
+static void value(struct drive *d, struct model_request *q)
+{
+    q->id = MSG_ID_kv_set;
+    q->whole = chance(d, 4);
+    q->what = chance(d, 4);
+    q->seed = drive_below(d, UINT64_MAX);
+    q->length = (uint32_t)drive_below(d, chance(d, 10) ? 9000 : 100);
+    q->hours = q->what == 0 && chance(d, 2) ? 5 + 10 * (int64_t)drive_below(d, 12) : 0; /* never on the hour that is looked at */
+    snprintf(q->name, sizeof q->name, "key%u", (unsigned)drive_below(d, 9));
+    d->valued = true;
 }
 
 static void flags(struct drive *d, struct model_request *q)
@@ -157,6 +192,9 @@ static bool alone(struct drive *d, struct model_request *q)
         ingest(d, q, false);
         q->n_targets = 1;
         q->targets[0] = (struct model_target){.account = q->account};
+    } else if (d->mix->ages != 0 && chance(d, d->mix->ages)) { /* no sum of these meets a limit exactly */
+        q->id = (enum msg_id)MODEL_AGE;
+        q->hours = chance(d, 2) ? 10 : 31 * 24 - 1;
     } else if (full || chance(d, 700)) {
         q->id = MSG_ID_account_gone;
     } else if (chance(d, 60)) {
@@ -184,7 +222,11 @@ static void one(struct drive *d, struct model_request *q, bool plain)
         removal(d, q);
     else if (dice < 27)
         flags(d, q);
-    else if (dice < 40 && !crowded)
+    else if (dice < 30 && !d->put)
+        upload(d, q);
+    else if (dice < 33 && !d->valued)
+        value(d, q);
+    else if (dice < 43 && !crowded)
         ingest(d, q, plain);
     else if (dice < 53 && !crowded)
         append(d, q, plain);
@@ -210,10 +252,14 @@ static bool repeat(struct drive *d, struct model_request *q)
         return false;
     size_t back = (size_t)drive_below(d, MIN_OF(d->world.n_done, (size_t)MODEL_OPS - 2 * DRIVE_ROUND));
     const struct model_done *old = &d->world.done[(d->world.n_done - 1 - back) % MODEL_OPS];
+    if (old->q.id == 0)
+        return false; /* forgotten */
     if (chance(d, 5))
         q->op = old->op; /* what it is for now comes from one() */
     else
         *q = old->q;
+    q->step = 0;
+    d->put |= q->id == MSG_ID_blob_put;
     return q->id != 0;
 }
 
@@ -223,6 +269,13 @@ void drive_random(struct drive *d)
     d->n = 1 + (size_t)drive_below(d, DRIVE_ROUND);
     bool plain = chance(d, 4); /* a round in which mailboxes are removed, and what comes belongs to no thread */
     d->doomed = 0;
+    d->put = d->valued = false;
+    if (d->follow.id != 0) {
+        d->slots[0].q = d->follow;
+        d->slots[0].q.op = new_id(d);
+        d->n = 1;
+        return;
+    }
     if (plain && d->world.accounts[account].n_boxes > 1) {
         const struct model_account *a = &d->world.accounts[account];
         d->doomed = a->boxes[drive_below(d, a->n_boxes)].id;
@@ -230,13 +283,13 @@ void drive_random(struct drive *d)
     for (size_t i = 0; i < d->n; i++) {
         struct model_request *q = &d->slots[i].q;
         *q = (struct model_request){.account = account, .op = new_id(d)};
-        if (i == 0 && alone(d, q)) {
+        if (i == 0 && alone(d, q))
             d->n = 1;
-            return;
-        }
-        if (i > 0 && chance(d, 30))
+        else if (i > 0 && chance(d, 30))
             *q = d->slots[i - 1].q; /* the same at the same time, as after a lost connection */
         else if (!repeat(d, q))
             one(d, q, plain);
+        if (d->n == 1 && d->mix->steps && chance(d, 2))
+            q->step = 1 + (uint32_t)drive_below(d, 5);
     }
 }

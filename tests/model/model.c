@@ -18,7 +18,7 @@ int model_refuse(struct model_answer *out, const char *code)
 
 void model_forget(struct model_account *a, uint64_t number)
 {
-    *a = (struct model_account){.number = number, .limit_bytes = -1, .limit_messages = -1};
+    *a = (struct model_account){.number = number, .hours = a->hours, .limit_bytes = -1, .limit_messages = -1};
 }
 
 void model_copy(struct model_account *to, const struct model_account *from)
@@ -124,7 +124,7 @@ void model_member_remove(struct model_account *a, size_t i, bool moved)
     uint64_t thread = elsewhere ? 0 : drop_email(a, m.eid);
     must(a->n_gone < MODEL_GONE);
     a->gone[a->n_gone++] =
-        (struct model_gone){model_stamp(a, model_box(a, m.box)), m.box, m.uid, m.eid, thread};
+        (struct model_gone){model_stamp(a, model_box(a, m.box)), m.box, m.uid, m.eid, thread, a->hours};
 }
 
 /* ---- operations ---- */
@@ -150,6 +150,12 @@ static int run(struct model_world *w, const struct model_request *q, const struc
 {
     struct model_account *a = &w->accounts[q->account];
     switch ((int)q->id) {
+    case MODEL_AGE:
+        model_pass(w, q->hours);
+        model_drop(w);
+        return 0;
+    case MSG_ID_blob_put: return model_upload(a, q, told, out);
+    case MSG_ID_kv_set: return model_set_value(q->whole ? &w->accounts[MODEL_ACCOUNTS] : a, q, out);
     case MSG_ID_ingest: return model_ingest(w, q, told, out);
     case MSG_ID_append: return model_append(w, q, told, out);
     case MSG_ID_flags_set: return model_flags(a, q, out);
@@ -166,7 +172,8 @@ static int run(struct model_world *w, const struct model_request *q, const struc
 
 static bool has_id(const struct model_request *q)
 {
-    return q->id != MSG_ID_recount && q->id != MSG_ID_quota_set && q->id != MSG_ID_account_gone;
+    return q->id != MSG_ID_recount && q->id != MSG_ID_quota_set && q->id != MSG_ID_account_gone && q->id != MSG_ID_kv_set &&
+           (int)q->id != MODEL_AGE;
 }
 
 void model_apply(struct model_world *w, const struct model_request *q, const struct model_answer *told,
@@ -174,7 +181,7 @@ void model_apply(struct model_world *w, const struct model_request *q, const str
 {
     for (size_t i = 0; i < MODEL_OPS && has_id(q); i++) {
         const struct model_done *d = &w->done[i];
-        if (memcmp(d->op.b, q->op.b, sizeof q->op.b) != 0)
+        if (d->q.id == 0 || memcmp(d->op.b, q->op.b, sizeof q->op.b) != 0)
             continue;
         if (d->q.id != q->id || (q->id != MSG_ID_ingest && d->q.account != q->account)) {
             model_refuse(out, "5.5.4");
@@ -192,5 +199,5 @@ void model_apply(struct model_world *w, const struct model_request *q, const str
 void model_remember(struct model_world *w, const struct model_request *q, const struct model_answer *a)
 {
     if (has_id(q) && a->ok)
-        w->done[w->n_done++ % MODEL_OPS] = (struct model_done){q->op, *q, *a};
+        w->done[w->n_done++ % MODEL_OPS] = (struct model_done){q->op, *q, *a, w->accounts[0].hours};
 }

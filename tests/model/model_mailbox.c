@@ -74,6 +74,8 @@ int model_create(struct model_account *a, const struct model_request *q, const s
 {
     if (check_new(a, q->parent, q->name, q->role, out) != 0)
         return -1;
+    if (model_box(a, 0) == NULL) /* RFC 9051 5.1: INBOX is there before all others */
+        model_box_add(a, told->mailbox - 1, 0, "INBOX", MAILBOX_INBOX, true);
     struct model_box *b = model_box_add(a, told->mailbox, q->parent, q->name, q->role, q->subscribed != 0);
     b->uidvalidity = told->uidvalidity;
     out->mailbox = b->id;
@@ -84,25 +86,37 @@ int model_create(struct model_account *a, const struct model_request *q, const s
 
 /* ---- changing ---- */
 
+static size_t count_in(const struct model_account *a, uint64_t box)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->n_members; i++)
+        n += a->members[i].box == box;
+    return n;
+}
+
 /* RFC 9051 6.3.6: INBOX stays, empty; its messages go to a new mailbox of that name. */
 static int rename_inbox(struct model_account *a, const struct model_request *q, const struct model_answer *told,
                         struct model_answer *out)
 {
     uint64_t inbox = model_box(a, 0)->id, parent = q->what & MAILBOX_SET_PARENT ? q->parent : 0;
-    size_t n = a->n_members, first = 0;
+    size_t first = 0;
     if ((q->what & (MAILBOX_SET_ROLE | MAILBOX_SET_SUBSCRIBED)) != 0 || (q->what & MAILBOX_SET_NAME) == 0)
         return model_refuse(out, "5.2.34");
     if (check_new(a, parent, q->name, MAILBOX_PLAIN, out) != 0)
         return -1;
     struct model_box *to = model_box_add(a, told->mailbox, parent, q->name, MAILBOX_PLAIN, true);
-    while (first < n && a->members[first].box != inbox)
+    while (first < a->n_members && a->members[first].box != inbox)
         first++;
-    for (size_t i = first; i < n && a->members[i].box == inbox; i++) { /* the new one's come last in the array */
-        struct model_member m = a->members[i];
-        model_member_add(a, to, &m);
+    for (size_t left = count_in(a, inbox); left > 0;) { /* in steps: some come, then they go */
+        size_t some = q->step != 0 ? MIN_OF(left, (size_t)q->step) : left;
+        for (size_t i = 0; i < some; i++) { /* the new one's come behind them in the array */
+            struct model_member m = a->members[first + i];
+            model_member_add(a, to, &m);
+        }
+        for (size_t i = 0; i < some; i++)
+            model_member_remove(a, first, true);
+        left -= some;
     }
-    while (first < a->n_members && a->members[first].box == inbox)
-        model_member_remove(a, first, true);
     out->mailbox = to->id;
     out->modseq = a->modseq;
     return 0;
@@ -160,7 +174,7 @@ int model_remove(struct model_account *a, const struct model_request *q, struct 
         return model_refuse(out, "5.2.33");
     while (first < a->n_members && a->members[first].box == b->id)
         model_member_remove(a, first, false);
-    a->gone[a->n_gone++] = (struct model_gone){.modseq = model_stamp(a, b), .box = b->id};
+    a->gone[a->n_gone++] = (struct model_gone){.modseq = model_stamp(a, b), .box = b->id, .at_h = a->hours};
     memmove(b, b + 1, (size_t)((char *)(a->boxes + a->n_boxes) - (char *)(b + 1)));
     a->n_boxes--;
     out->modseq = a->modseq;

@@ -42,6 +42,7 @@ static struct msg_ingest_result arrive(struct model_account *a, const struct mod
                               .seed = q->seed,
                               .received_ms = q->internal_ms,
                               .length = q->length,
+                              .blob = eid,
                               .delivered = q->id == MSG_ID_ingest};
     memcpy(e->refs, q->refs, sizeof e->refs);
     return (struct msg_ingest_result){a->number, b->id, made->uid, eid, made->modseq};
@@ -60,6 +61,9 @@ int model_ingest(struct model_world *w, const struct model_request *q, const str
         const struct model_target *t = &q->targets[i];
         out->results[i] = arrive(&w->accounts[t->account], q, t->mailbox, t->flags, told->results[i].eid,
                                  told->results[i].mailbox);
+        struct model_email *e = model_email(&w->accounts[t->account], told->results[i].eid);
+        if (e != NULL)
+            e->blob = told->results[0].eid;
     }
     return 0;
 }
@@ -69,8 +73,17 @@ int model_append(struct model_world *w, const struct model_request *q, const str
                  struct model_answer *out)
 {
     struct model_account *a = &w->accounts[q->account];
+    const struct model_upload *u = model_upload_find(a, q->upload);
+    struct model_request of_upload = *q;
     if (q->bad_keyword)
         return model_refuse(out, "5.2.35");
+    if (q->upload != 0 && u == NULL)
+        return model_refuse(out, "5.2.0");
+    if (u != NULL) {
+        of_upload.seed = u->seed;
+        of_upload.length = u->length;
+        q = &of_upload;
+    }
     if (check_arrival(a, q->mailbox, q->length, false, out) != 0)
         return -1;
     struct msg_ingest_result r = arrive(a, q, q->mailbox, q->flags, told->eid, told->mailbox);
@@ -195,11 +208,65 @@ static void remove_named(struct model_account *a, const struct model_member *m)
         }
 }
 
+/* Ranges in order, those that overlap as one; how many. */
+static uint32_t clean(const struct model_request *q, struct msg_uid_range *v)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < q->n_ranges; i++) { /* each goes where it belongs */
+        uint32_t at = n++;
+        for (; at > 0 && v[at - 1].first > q->ranges[i].first; at--)
+            v[at] = v[at - 1];
+        v[at] = q->ranges[i];
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (kept > 0 && v[i].first <= v[kept - 1].last)
+            v[kept - 1].last = MAX_OF(v[kept - 1].last, v[i].last);
+        else
+            v[kept++] = v[i];
+    return kept;
+}
+
+/* Of n rows those of one step: q->step members, or by eid the emails with which it is full. *next: where to go on. It
+ * may turn out that there was nothing more. */
+static size_t first_step(const struct model_account *a, const struct model_request *q, const size_t *at, size_t n,
+                         uint64_t *next)
+{
+    struct msg_uid_range v[MODEL_RANGES];
+    uint32_t n_ranges = clean(q, v);
+    size_t took = 0;
+    uint64_t last = 0;
+    for (uint32_t r = 0; r < n_ranges; r++) {
+        if (q->mailbox != 0 && took >= q->step) {
+            *next = last + 1;
+            return took;
+        }
+        for (uint64_t name = v[r].first; name <= v[r].last && q->mailbox == 0; name++) {
+            if (took >= q->step) {
+                *next = last + 1;
+                return took;
+            }
+            while (took < n && a->members[at[took]].eid == name)
+                took++;
+            last = name;
+        }
+        for (; q->mailbox != 0 && took < n && a->members[at[took]].uid <= v[r].last; took++) {
+            if (took == q->step) {
+                *next = last + 1;
+                return took;
+            }
+            last = a->members[at[took]].uid;
+        }
+    }
+    return took;
+}
+
 /* RFC 9051 6.4.7, 6.4.8; RFC 8474 5.1. First all come, in order, then those moved go. By eid (RFC 8621 4.6) each comes
  * once, with what its first member has, unless the mailbox has it already; MOVE then takes it out of all others. */
 int model_transfer(struct model_account *a, const struct model_request *q, struct model_answer *out)
 {
     size_t at[MODEL_MEMBERS], n, come = 0, go = 0;
+    uint64_t next = 0;
     struct model_member coming[MODEL_MEMBERS], going[MODEL_MEMBERS];
     uint64_t bytes = 0;
     struct model_box *to = model_box(a, q->to);
@@ -207,6 +274,8 @@ int model_transfer(struct model_account *a, const struct model_request *q, struc
         return model_refuse(out, "5.2.0");
     if (select_members(a, q, at, &n, out) != 0)
         return -1;
+    if (q->step != 0)
+        n = first_step(a, q, at, n, &next);
     for (size_t i = 0; i < n; i++) {
         const struct model_member *m = &a->members[at[i]];
         bool first = i == 0 || a->members[at[i - 1]].eid != m->eid;
@@ -222,6 +291,7 @@ int model_transfer(struct model_account *a, const struct model_request *q, struc
     out->uidvalidity = to->uidvalidity;
     out->uid = to->uidnext;
     out->count = come;
+    out->extra[0] = next;
     for (size_t i = 0; i < come; i++) {
         out->list[out->n_list++] = name_of(q, &coming[i]);
         model_member_add(a, to, &coming[i]);

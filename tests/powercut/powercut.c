@@ -14,9 +14,9 @@
 enum {
     CUTS = 200, CUTS_ALL = 5000,
     CUTS_EACH = 25,             /* of one recording */
-    OPS_EACH = 160, THREADS = 6,
+    ROUNDS_EACH = 45,
     GENERATIONS = 4,            /* a store that was cut goes on under load and is cut again */
-    CATCH_WITHIN = 100,         /* cuts, for a store broken on purpose */
+    CATCH_WITHIN = 400,         /* cuts, for a store broken on purpose */
 };
 
 static char room[64];           /* all files are beneath it */
@@ -33,7 +33,7 @@ static int by_moment(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-static void tell(const struct recording *r, const struct cut *c, uint64_t seed, const struct model_why *why)
+static void tell(const struct recording *r, const struct cut *c, uint64_t seed, const struct cut_why *why)
 {
     char path[128];
     snprintf(path, sizeof path, "/tmp/powercut-%llx-%zu.rec", (unsigned long long)seed, c->at);
@@ -43,21 +43,25 @@ static void tell(const struct recording *r, const struct cut *c, uint64_t seed, 
         printf("repeat it with: powercut --repeat %s\n", path);
 }
 
-/* Any moment; every second time one right behind a sync: what matters most is what is on disk there, and what not yet. */
+/* Any moment; or one right behind a sync, or a change of names: what matters most is what is on disk there, and what not
+ * yet. */
 static size_t moment(const struct trace *t, struct disk_rand *r)
 {
+    static const unsigned behind[] = {0, 0, 1 << TRACE_SYNC | 1 << TRACE_DIRSYNC, 1 << TRACE_SYNC | 1 << TRACE_DIRSYNC,
+                                      1 << TRACE_CREATE | 1 << TRACE_RENAME | 1 << TRACE_UNLINK};
     size_t at = disk_below(r, t->events.n + 1);
-    if (disk_chance(r, 50))
+    unsigned kinds = behind[disk_below(r, COUNT_OF(behind))];
+    if (kinds == 0)
         return at;
-    while (at < t->events.n && t->events.v[at].kind != TRACE_SYNC && t->events.v[at].kind != TRACE_DIRSYNC)
+    while (at < t->events.n && (1u << t->events.v[at].kind & kinds) == 0)
         at++;
     return MIN_OF(at + 1, t->events.n);
 }
 
 /* Cuts of one recording, in their order. Returns how many passed before the first that did not; *next: files and
  * contents after the last one, for another generation. */
-static unsigned cut_all(struct recording *r, uint64_t seed, unsigned n, bool quiet, const char *next, struct model *now,
-                        struct model_why *why)
+static unsigned cut_all(struct recording *r, uint64_t seed, unsigned n, bool quiet, const char *next, struct model_world *now,
+                        struct cut_why *why)
 {
     struct cut cuts[CUTS_EACH];
     struct disk_rand rnd = {seed};
@@ -73,7 +77,7 @@ static unsigned cut_all(struct recording *r, uint64_t seed, unsigned n, bool qui
         const struct cut *c = &cuts[passed];
         disk_advance(&d, c->at, c->seed);
         disk_build(&d, c->seed, in_room(dir, "cut"));
-        int rc = cut_check(r, c, dir, next != NULL && passed == keep ? now : NULL, why);
+        int rc = cut_check(r, c, dir, quiet, next != NULL && passed == keep ? now : NULL, why);
         cut_remove(dir);
         if (rc != 0 && !quiet)
             tell(r, c, seed, why);
@@ -112,43 +116,43 @@ static void tally_up(const struct trace *t)
 }
 
 /* A store from its first day, loaded and cut some times. Returns the cuts that passed; fewer than n: one failed. */
-static unsigned life(enum shim_break broken, uint64_t seed, unsigned n, bool quiet, struct model_why *why)
+static unsigned life(enum shim_break broken, uint64_t seed, unsigned n, bool quiet, struct cut_why *why)
 {
-    struct recording r = {.ops = ops_new()};
+    static struct recording r; /* big, as worlds are */
+    static struct model_world now;
     char dir[128], next[128];
     unsigned passed = 0;
     in_room(dir, "store");
     in_room(next, "next");
+    cut_world(&r.base);
     if (mkdir(dir, 0700) != 0)
         base_die("powercut: mkdir");
     for (unsigned g = 0; g < GENERATIONS && passed < n; g++) {
-        struct model now = {0};
         unsigned some = MIN_OF(n - passed, (unsigned)CUTS_EACH);
         uint64_t s = seed * 1000 + g;
-        cut_record(&r, dir, broken, OPS_EACH, THREADS, s);
+        cut_record(&r, dir, broken, ROUNDS_EACH, s);
         tally_up(&r.trace);
         cut_remove(dir);
         unsigned good = cut_all(&r, s, some, quiet, dir, &now, why);
         cut_done(&r);
-        r.base = now;
         passed += good;
         if (good < some)
             break;
+        cut_world_copy(&r.base, &now);
     }
     cut_remove(dir);
-    model_free(&r.base);
-    ops_free(r.ops);
+    cut_world_free(&r.base);
     return passed;
 }
 
 static int break_it(enum shim_break broken, uint64_t seed)
 {
-    struct model_why why = {0};
+    struct cut_why why = {0};
     unsigned n = 0;
     for (unsigned i = 0; n < CATCH_WITHIN; i++) {
-        unsigned good = life(broken, seed + i, CUTS_EACH, true, &why);
+        unsigned good = life(broken, seed + i, CUTS_EACH * GENERATIONS, true, &why);
         n += good;
-        if (good == CUTS_EACH)
+        if (good == CUTS_EACH * GENERATIONS)
             continue;
         printf("caught at cut %u: %s (%s)\n", n + 1, shim_break_text[broken], why.text);
         return 0;
@@ -159,15 +163,20 @@ static int break_it(enum shim_break broken, uint64_t seed)
 
 static int repeat(const char *path)
 {
-    struct recording r;
+    static struct recording r;
     struct cut c;
     struct disk d;
-    struct model_why why = {0};
+    struct cut_why why = {0};
     char dir[128];
     if (cut_load(&r, &c, path) != 0) {
         fprintf(stderr, "powercut: cannot read %s\n", path);
         return 1;
     }
+    if (r.began_ms > clock_now_ms()) /* the clock of that run was ahead, by hours */
+        drive_pass(1 + (r.began_ms - clock_now_ms()) / 3600000);
+    for (size_t i = 0; i < r.ops.n; i++)
+        if ((int)r.ops.v[i].q.id == MODEL_AGE)
+            drive_pass(r.ops.v[i].q.hours);
     disk_start(&d, &r.trace);
     disk_advance(&d, c.at, c.seed);
     disk_build(&d, c.seed, in_room(dir, "cut"));
@@ -175,12 +184,12 @@ static int repeat(const char *path)
         log_setup("powercut", LOG_DEBUG);
     char again[128];
     disk_build(&d, c.seed, in_room(again, "before"));
-    int rc = cut_check(&r, &c, dir, NULL, &why);
+    int rc = cut_check(&r, &c, dir, false, NULL, &why);
     printf("cut before event %zu of %zu: %s\n", c.at, r.trace.events.n, rc == 0 ? "all is there" : why.text);
     printf("its files: %s, as recovery left them: %s\n", again, dir);
     disk_free(&d);
     cut_done(&r);
-    ops_free(r.ops);
+    cut_world_free(&r.base);
     return rc != 0;
 }
 
@@ -194,7 +203,7 @@ static uint64_t number(const char *s)
 
 static int run(uint64_t cuts, uint64_t seed, uint64_t only)
 {
-    struct model_why why = {0};
+    struct cut_why why = {0};
     unsigned done = 0, caught = 0, failed = 0, breaks = 0;
     for (uint64_t i = 0; done < cuts && failed == 0; i++) {
         unsigned n = (unsigned)MIN_OF(cuts - done, (uint64_t)CUTS_EACH * GENERATIONS), good = life(SHIM_BREAK_NONE, seed + i, n, false, &why);
@@ -239,6 +248,7 @@ int main(int argc, char **argv)
     if (mkdtemp(room) == NULL)
         base_die("powercut: no room");
     shim_install();
+    drive_setup();
     int rc = again != NULL ? repeat(again) : run(cuts, seed, only);
     if (again == NULL)
         cut_remove(room);

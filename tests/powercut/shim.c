@@ -20,6 +20,8 @@ static struct trace *trace;
 static enum shim_break broken;
 static ino_t root_ino;
 static uint32_t fd_file[FDS];
+static bool (*sweeping)(uint32_t *seg);
+static bool second_name;            /* the last change of big/ was one */
 static unsigned acked;              /* a break begins later than the store's first day: that is another test */
 static uint64_t wal_covers;         /* EARLY: of the sync that is held back */
 static uint32_t log_file;           /* ORDER: whose sync is held back; UINT32_MAX: none */
@@ -120,7 +122,21 @@ size_t shim_moment(void)
     return n;
 }
 
+void shim_sweeping(bool (*now)(uint32_t *seg)) { sweeping = now; }
+
 static bool breaks(enum shim_break how) { return broken == how && acked >= ACKED_FIRST; }
+static bool breaks_sweep(enum shim_break how, uint32_t *seg) { return breaks(how) && sweeping != NULL && sweeping(seg); }
+
+/* SWEEP_EARLY: in the recording the segment goes before the index is written. Locked. */
+static void remove_early(void)
+{
+    uint32_t seg = 0;
+    char name[TRACE_NAME];
+    if (!breaks_sweep(SHIM_BREAK_SWEEP_EARLY, &seg) || seg == 0)
+        return;
+    snprintf(name, sizeof name, "seg-%08u", (unsigned)seg);
+    trace_unlink(trace, TRACE_ROOT, name);
+}
 
 static uint32_t dir_of(int fd)
 {
@@ -210,17 +226,20 @@ static ssize_t shim_pwritev(int fd, const struct iovec *v, int n, off_t at)
 /* One sync of a file; what: which break leaves it out. */
 static int sync_file(uint32_t file, int err)
 {
+    uint32_t seg;
     pthread_mutex_lock(&lock);
     uint64_t covers = trace != NULL ? trace->events.n : 0;
+    if (trace != NULL && file != UINT32_MAX && is_log(file))
+        remove_early();
     pthread_mutex_unlock(&lock);
     disk_time();
     pthread_mutex_lock(&lock);
     if (trace != NULL && file != UINT32_MAX) {
         if (err != GO_ON)
             trace_add(trace, TRACE_LOST)->file = file;
-        else if (breaks(SHIM_BREAK_ORDER) && is_log(file))
+        else if (breaks(SHIM_BREAK_ORDER) && is_log(file)) /* held back */
             log_file = file;
-        else if (!(breaks(SHIM_BREAK_LOG_SYNC) && is_log(file)) && !(breaks(SHIM_BREAK_BIG_FILE) && is_big(file)))
+        else if (!(breaks(SHIM_BREAK_LOG_SYNC) && is_log(file)) && !(is_log(file) && breaks_sweep(SHIM_BREAK_SWEEP_LOG, &seg)) && !(breaks(SHIM_BREAK_BIG_FILE) && is_big(file)))
             add_sync(file, covers);
     }
     pthread_mutex_unlock(&lock);
@@ -251,7 +270,9 @@ static int shim_fsync(int fd)
     disk_time();
     uint32_t dir = dir_of(fd);
     pthread_mutex_lock(&lock);
-    if (trace != NULL && !breaks(dir == TRACE_BIG ? SHIM_BREAK_BIG_DIR : SHIM_BREAK_SEGMENT_DIR)) {
+    bool left_out = breaks(dir == TRACE_BIG ? SHIM_BREAK_BIG_DIR : SHIM_BREAK_SEGMENT_DIR) ||
+                    (dir == TRACE_BIG && second_name && breaks(SHIM_BREAK_SECOND_NAME));
+    if (trace != NULL && !left_out) {
         struct trace_event *e = trace_add(trace, TRACE_DIRSYNC);
         e->dir = dir;
         e->covers = covers;
@@ -266,6 +287,7 @@ static int shim_link(int dir, const char *from, const char *to)
     int err = fault(SHIM_CALL_LINK), rc = err == GO_ON ? real_io->link(dir, from, to) : failed(err);
     if (rc == 0 && trace != NULL)
         trace_link(trace, dir_of(dir), from, to);
+    second_name = rc == 0 && !span_starts(span_z(from), SPAN("spool-"));
     pthread_mutex_unlock(&lock);
     return rc;
 }

@@ -14,7 +14,10 @@
     X(SEGMENT_DIR, "the directory is not synced for a new segment")                                                    \
     X(BIG_FILE, "files of big messages are not synced")                                                                \
     X(INDEX_SYNC, "the index is not synced by a checkpoint")                                                           \
-    X(EARLY, "operations are acknowledged before the WAL is synced")
+    X(EARLY, "operations are acknowledged before the WAL is synced")                                                   \
+    X(SWEEP_LOG, "what a sweep wrote to the log is not synced")                                                         \
+    X(SWEEP_EARLY, "a swept segment is removed before the commit that moves its records")                               \
+    X(SECOND_NAME, "big/ is not synced for the second name of an upload")
 enum shim_break {
 #define X(id, text) SHIM_BREAK_##id,
     SHIM_BREAKS(X)
@@ -39,6 +42,8 @@ extern const char *const shim_call_text[];
 
 void shim_install(void);                            /* before the first store_open */
 void shim_record(struct trace *t, const char *dir, enum shim_break broken); /* t NULL: no more */
+/* Asked in the committer: does it commit a step of rewriting? *seg: with it this segment ends, or 0. */
+void shim_sweeping(bool (*now)(uint32_t *seg));
 void shim_quick(bool on);                           /* syncs take no time: nobody else has work to be gathered */
 void shim_note(enum trace_kind kind, uint64_t op);   /* TRACE_BEGIN or TRACE_ACK, at its moment */
 
