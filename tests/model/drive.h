@@ -73,6 +73,7 @@ struct drive {
     int64_t round_began_ms;
     bool in_turn; /* no threads: a run repeats exactly */
     struct model_world world, trial;
+    struct model_account before[MODEL_ACCOUNTS + 1]; /* the round that is being explained */
     struct drive_client clients[MODEL_ACCOUNTS][2];
     struct drive_slot slots[DRIVE_ROUND];
     struct model_request follow; /* the rest of a copy that was done in part; id 0: none */

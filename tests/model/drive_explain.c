@@ -47,20 +47,25 @@ static uint64_t modseq_of(const struct drive *d, const struct drive_slot *x)
     return x->got.modseq;
 }
 
+/* Which slot is looked at k-th: of two that both fit, another first each way. */
+static size_t slot_of(const struct drive *d, size_t way, size_t k) { return way < d->n ? (k + way) % d->n : d->n - 1 - k; }
+
 /* Which comes next; d->n: none can. Those that change nothing come as early as they can: a refusal may be explained by a
  * state that the next one ends. The others come by their modseq. */
-static size_t next_explained(struct drive *d, const bool done[DRIVE_ROUND])
+static size_t next_explained(struct drive *d, const bool done[DRIVE_ROUND], size_t way)
 {
     bool tried[DRIVE_ROUND];
-    for (size_t i = 0; i < d->n; i++)
-        if (!done[i] && explains(d, &d->slots[i], true))
-            return i;
+    for (size_t k = 0; k < d->n; k++)
+        if (!done[slot_of(d, way, k)] && explains(d, &d->slots[slot_of(d, way, k)], true))
+            return slot_of(d, way, k);
     memcpy(tried, done, sizeof tried);
     for (size_t round = 0; round < d->n; round++) {
         size_t first = d->n;
-        for (size_t i = 0; i < d->n; i++)
+        for (size_t k = 0; k < d->n; k++) {
+            size_t i = slot_of(d, way, k);
             if (!tried[i] && (first == d->n || modseq_of(d, &d->slots[i]) < modseq_of(d, &d->slots[first])))
                 first = i;
+        }
         if (first < d->n && explains(d, &d->slots[first], false))
             return first;
         if (first < d->n)
@@ -69,11 +74,11 @@ static size_t next_explained(struct drive *d, const bool done[DRIVE_ROUND])
     return d->n;
 }
 
-int drive_explain(struct drive *d, size_t order[DRIVE_ROUND], size_t *found)
+static int one_way(struct drive *d, size_t way, size_t order[DRIVE_ROUND], size_t *found)
 {
     bool done[DRIVE_ROUND] = {false};
     for (*found = 0; *found < d->n; ++*found) {
-        size_t i = next_explained(d, done);
+        size_t i = next_explained(d, done, way);
         if (i == d->n)
             break;
         done[i] = true;
@@ -83,6 +88,32 @@ int drive_explain(struct drive *d, size_t order[DRIVE_ROUND], size_t *found)
         if (!done[i])
             order[at++] = i;
     return *found == d->n ? 0 : -1;
+}
+
+static void copy_touched(const struct drive *d, struct model_account *to, const struct model_account *from)
+{
+    for (uint32_t k = 0; k <= MODEL_ACCOUNTS; k++)
+        for (size_t i = 0; i < d->n; i++)
+            if (drive_touches(&d->slots[i].q, k)) {
+                model_copy(&to[k], &from[k]);
+                break;
+            }
+}
+
+/* Several ways: of two with the same modseq one changed what the other found to be so already; which, only the rest
+ * tells. */
+int drive_explain(struct drive *d, size_t order[DRIVE_ROUND], size_t *found)
+{
+    size_t n_done = d->world.n_done;
+    copy_touched(d, d->before, d->world.accounts);
+    for (size_t way = 0; way <= d->n; way++) {
+        if (one_way(d, way, order, found) == 0)
+            return 0;
+        copy_touched(d, d->world.accounts, d->before);
+        while (d->world.n_done > n_done)
+            d->world.done[--d->world.n_done % MODEL_OPS].q.id = 0;
+    }
+    return -1;
 }
 
 /* Ids are given once and grow. */

@@ -198,6 +198,9 @@ void model_apply(struct model_world *w, const struct model_request *q, const str
 
 void model_remember(struct model_world *w, const struct model_request *q, const struct model_answer *a)
 {
+    for (size_t i = 0; i < MODEL_OPS; i++) /* a repetition: it stays as old as it was */
+        if (w->done[i].q.id != 0 && memcmp(w->done[i].op.b, q->op.b, sizeof q->op.b) == 0)
+            return;
     if (has_id(q) && a->ok)
         w->done[w->n_done++ % MODEL_OPS] = (struct model_done){q->op, *q, *a, w->accounts[0].hours};
 }
