@@ -114,6 +114,8 @@
     X(RELAY_FINAL_S, 600, 1, 3600, "seconds", "for the answer to the whole text; RFC 5321 4.5.3.2.6")                  \
     X(RELAY_QUIT_S, 2, 1, 60, "seconds", "for the answer to QUIT")                                                     \
     X(RELAY_REPLY_LINES, 1000, 10, 100000, "lines", "of one answer; more is no answer")                                \
+    X(MTASTS_POLICIES, 10000, 10, 1000000, "domains", "whose policies are kept; RFC 8461 3.3")                         \
+    X(MTASTS_FETCH_S, 60, 1, 600, "seconds", "to fetch a policy; RFC 8461 3.3 suggests a minute")                      \
     X(DNS_QUERIES, 500, 10, 10000, "queries", "for names, asked and not answered; more fail for now")                  \
     X(DNS_TTL_S, 86400, 0, 604800, "seconds", "an answer is kept at most, whatever it says itself; denials 900")       \
     X(DNS_CACHE_BYTES, 33554432, 1048576, 4294967296, "bytes", "of answers kept")                                      \

@@ -7,17 +7,39 @@
 #include "run/config.h"
 #include "run/dns.h"
 #include "trust/dane.h"
+#include "trust/mtasts_fetch.h"
 
 /* Why nothing was found, the most hopeful word counts: something that may pass before what will not. */
 struct looking {
     struct relay_hosts *out;
     const struct queue_hop *hop;
     const struct dns_mx *mx; /* that named the hosts; NULL: none did */
+    const struct mtasts_policy *sts; /* of the hop; NULL: none */
     bool temp;
     char last[160];
 };
 
-/* How the way to a host must be protected: what its TLSA records say, else as it comes. False: not there, now. */
+/* What the domain's policy says of a host without TLSA records. RFC 8461 2: DANE comes first. */
+static bool by_policy(struct looking *l, struct relay_host *h)
+{
+    switch (mtasts_decide(l->sts, h->name)) {
+    case MTASTS_FREE: case MTASTS_WATCH: return true;
+    case MTASTS_VERIFY:
+        h->tls = SMTP_OUT_TLS_MUST;
+        h->verify.verify = TLS_WANT_CA;
+        h->policy = "MTA-STS";
+        return true;
+    case MTASTS_REFUSE: /* RFC 8461 5: for now, for the policy may change */
+        l->temp = true;
+        snprintf(l->last, sizeof l->last, "%.*s is none of the hosts that the domain's policy (MTA-STS) names",
+                 SPAN_ARGS(span_sub(h->name, 0, 80)));
+        return false;
+    }
+    return true;
+}
+
+/* How the way to a host must be protected: what its TLSA records say, then the domain's policy, else as it comes. False:
+ * not there, now. */
 static WAITS bool protect(struct looking *l, const struct dns_addresses *addresses, struct relay_host *h)
 {
     struct dane *d = arena_alloc(&l->out->mem, sizeof *d);
@@ -28,7 +50,7 @@ static WAITS bool protect(struct looking *l, const struct dns_addresses *address
         ask.mx_secure = l->mx->answer.secure;
     }
     switch (dane_find(&ask, d, &l->out->mem)) {
-    case DANE_NONE: return true;
+    case DANE_NONE: return by_policy(l, h);
     case DANE_DEFER:
         l->temp = true;
         snprintf(l->last, sizeof l->last, "the TLSA records of %.*s cannot be had now", SPAN_ARGS(span_sub(h->name, 0, 80)));
@@ -178,6 +200,7 @@ WAITS int relay_hosts_find(const struct queue_hop *hop, struct relay_hosts *out,
         add(&l, &h, &addr);
         return nothing(&l, why);
     }
+    l.sts = mtasts_fetch(hop->host, &out->mem); /* RFC 8461 3.4: a smart host's own, too */
     if (hop->mx)
         return by_mx(&l, why);
     look_up(&l, hop->host);

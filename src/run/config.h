@@ -30,6 +30,8 @@
     X(relay, routes, TEXT, "", 0, 60000, "ways of their own: \"example.org=host:port .example.net=host from:ann@example.com=host\"") \
     X(relay, allow, NETS, "none", 0, 64, "networks mail may go to although they are private or loopback: \"192.168.7.0/24\"") \
     X(relay, port, COUNT, "25", 1, 65535, "of other servers; another one only for tests")                              \
+    X(relay, ca_file, TEXT, "/etc/ssl/certs/ca-certificates.crt", 0, 180, "authorities that vouch for servers (MTA-STS), PEM; empty: none") \
+    X(relay, https_port, COUNT, "443", 1, 65535, "where policies of MTA-STS are fetched; another one only for tests")  \
     X(dns, forward, ADDRS, "none", 0, 8, "resolvers to ask; none: ask the servers of each zone, from the root on; validated here in both cases") \
     X(dns, stub, TEXT, "", 0, 1000, "zones whose servers are not asked for but given: corp.example=192.0.2.1:53 ...")   \
     X(dns, root_hints, TEXT, "", 0, 180, "a file with the root's servers; empty: those built in")                      \

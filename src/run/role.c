@@ -192,7 +192,7 @@ static void ctl_peer(const struct ipc_peer *from, const void *in)
 static void warm(void)
 {
     tzset();
-    if (ROLE_BIT(role->kind) & (ROLES_FRONT | ROLE_BIT(ROLE_AUTH)))
+    if (ROLE_BIT(role->kind) & (ROLES_FRONT | ROLE_BIT(ROLE_AUTH) | ROLE_BIT(ROLE_RELAY)))
         OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL); /* what TLS we speak is not /etc/ssl/openssl.cnf's to say */
 }
 

@@ -78,7 +78,7 @@ static const struct row rows[] = {
     CALL(accept4, ACCEPT), CALL(setsockopt, ROLES_FRONT | RELAY),
     CALL_IF(socket, RELAY, 0, STREAM, AF_INET), CALL_IF(socket, RELAY, 0, STREAM, AF_INET6),
     CALL_IF(socket, RELAY, 0, DGRAM, AF_INET), CALL_IF(socket, RELAY, 0, DGRAM, AF_INET6),
-    CALL(connect, RELAY), CALL(bind, RELAY),
+    CALL(connect, RELAY), CALL(bind, RELAY), CALL_IF(socketpair, RELAY, 0, IS, AF_UNIX), /* curl wakes itself */
 
     /* bodies on their way, sealed */
     CALL(memfd_create, ROLES_FRONT | ROLE_BIT(ROLE_STORE)),

@@ -219,7 +219,7 @@ static const struct probe probes[] = {
     {"socket raw", try_raw, NOBODY, KILLED, false},
     {"socket netlink", try_netlink, NOBODY, KILLED, false},
     {"socket Unix", try_unix, NOBODY, KILLED, false},
-    {"socketpair", try_socketpair, NOBODY, KILLED, false},
+    {"socketpair", try_socketpair, RELAY, KILLED, false},
     {"connect", try_connect, RELAY, KILLED, false},
     {"bind", try_bind, RELAY, KILLED, false},
     {"listen", try_listen, NOBODY, KILLED, false},
