@@ -1,7 +1,9 @@
 /* The end of a message: has it read by scan and kept by store, and says 250 only then (REL-01). */
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "format/received.h"
+#include "format/summary.h"
 #include "run/config.h"
 #include "run/scanner.h"
 #include "run/shared.h"
@@ -66,6 +68,17 @@ static WAITS int read_it(struct smtp_in *s, struct msg_scan_submit_r *sum, struc
     return 0;
 }
 
+/* What the message really needs of the hosts on its way: a client that says SMTPUTF8 or BODY with everything it sends must
+ * not keep it from those that can do neither. */
+static uint32_t needs(const struct smtp_in_tx *tx, uint32_t summary)
+{
+    bool utf8 = (summary & SUMMARY_UTF8) || !utf8_ascii(tx->sender);
+    for (size_t i = 0; i < tx->remotes.n && !utf8; i++)
+        utf8 = !utf8_ascii(tx->remotes.v[i].address);
+    uint32_t flags = tx->flags & ~(uint32_t)(ENVELOPE_SMTPUTF8 | ENVELOPE_8BIT);
+    return flags | (utf8 ? tx->flags & ENVELOPE_SMTPUTF8 : 0) | (summary & SUMMARY_8BIT ? ENVELOPE_8BIT : 0);
+}
+
 static void fill(const struct smtp_in *s, const struct msg_scan_submit_r *sum, struct msg_ingest *ask)
 {
     const struct smtp_in_tx *tx = &s->tx;
@@ -89,7 +102,7 @@ static void fill(const struct smtp_in *s, const struct msg_scan_submit_r *sum, s
         .refs = sum->refs,
         .handle = s->login ? span_of(s->handle, sizeof s->handle) : SPAN_NONE,
         .edits = sum->edits,
-        .envelope_flags = tx->flags,
+        .envelope_flags = needs(tx, sum->flags),
         .envid = tx->envid,
         .ret = tx->ret,
         .service = s->env->service,
