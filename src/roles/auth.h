@@ -60,6 +60,8 @@ struct change_job {
 };
 WAITS bool auth_admin_turn(struct ipc_req *req);
 WAITS void auth_admin_finish(struct ipc_req *req, struct change_job *job, int rc, const void *out, struct fail *f);
+/* The account's password, which was right just now, is hashed anew if limit password_iterations has grown since; soon. */
+void auth_admin_raise(const struct directory_account *a, const struct password *p);
 void auth_admin_init(void);
 bool auth_admin_idle(void); /* no change is on its way */
 /* fn(arg) on the pool while no change is on its way. 0, or -1 and *f: fn did not run. */

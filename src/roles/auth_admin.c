@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "login/login_name.h"
 #include "roles/auth.h"
 #include "run/role.h"
 #include "run/work.h"
@@ -304,6 +305,66 @@ WAITS void auth_admin_alias_remove(struct ipc_req *req)
 
     if (auth_admin_turn(req))
         auth_admin_finish(req, &job, directory_plan_alias_remove(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
+}
+
+/* ---- more rounds ------------------------------------------------------------------------------------------------------- */
+
+struct raise_job {
+    struct change_job change;
+    struct password password;
+    unsigned char stored_key[PASSWORD_KEY]; /* of the verifier that it was right for */
+    char address[LOGIN_NAME_BYTES + 1];
+    struct arena mem;
+};
+
+static void raise_run(void *arg)
+{
+    struct raise_job *job = arg;
+    struct change_job *c = &job->change;
+
+    c->rc = password_make(&c->change.verifier, &job->password, &c->fail);
+    if (c->rc == 0)
+        c->rc = directory_write(auth.directory, &c->change, &c->broken, &c->fail);
+}
+
+static WAITS void raise_coro(void *arg)
+{
+    struct raise_job *job = arg;
+    struct change_job *c = &job->change;
+    struct fail f;
+
+    if (begin(&f) == 0) {
+        if (directory_plan_password(auth.directory, span_z(job->address), &c->change, &job->mem, &f) == 0 &&
+            !c->change.keep_salt && memcmp(c->change.verifier.stored_key, job->stored_key, PASSWORD_KEY) == 0) {
+            work_run(raise_run, job);
+            if (c->broken)
+                role_fatal(&c->fail);
+            if (c->rc == 0)
+                directory_apply(auth.directory, &c->change);
+            LOG(LOG_INFO, "auth.raise", L_Z("account", job->address), L_Z("why", c->rc == 0 ? "" : c->fail.text));
+        }
+        end();
+    }
+    arena_done(&job->mem);
+    explicit_bzero(job, sizeof *job);
+    free(job);
+}
+
+void auth_admin_raise(const struct directory_account *a, const struct password *p)
+{
+    struct raise_job *job;
+
+    if (a->verifier.iterations >= (uint32_t)LIMIT(PASSWORD_ITERATIONS) || a->apps != NULL)
+        return;
+    job = base_alloc(sizeof *job);
+    job->password = *p;
+    memcpy(job->stored_key, a->verifier.stored_key, PASSWORD_KEY);
+    snprintf(job->address, sizeof job->address, "%s", a->address);
+    arena_init(&job->mem);
+    if (coro_start(raise_coro, job) == NULL) {
+        explicit_bzero(job, sizeof *job);
+        free(job);
+    }
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------- */

@@ -123,8 +123,10 @@ static WAITS struct directory_account *check(struct span name, uint32_t service,
     if (!right || a == NULL || a->id != id || a->disabled ||
         memcmp(a->verifier.stored_key, job->verifier.stored_key, PASSWORD_KEY) != 0)
         return NULL;
-    if (computed)
+    if (computed) {
         remember_put(auth.remember, id, &job->password);
+        auth_admin_raise(a, &job->password);
+    }
     return a;
 }
 

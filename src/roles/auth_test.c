@@ -29,6 +29,7 @@ static struct arena mem;
 static char room[64];
 static pid_t child;
 static int control, front, other_front, store, admin; /* our ends */
+static int iterations = 4096;
 
 /* ---- frames, blocking -------------------------------------------------------------------------------------------------- */
 
@@ -160,8 +161,8 @@ static void start(void)
     }
     close(ends[1]);
     control = ends[0];
-    POST(control, ctl_config, .text = SPAN("[server]\nhostname = mail.demo.test\ncleartext_loopback = yes\n"
-                                           "[limits]\npassword_iterations = 4096\npassword_least = 1\n"));
+    POST(control, ctl_config, .text = arena_printf(&mem, "[server]\nhostname = mail.demo.test\ncleartext_loopback = yes\n"
+                                                   "[limits]\npassword_iterations = %d\npassword_least = 1\n", iterations));
     POST(control, ctl_self, .kind = ROLE_AUTH, .boot = 4711);
     POST(control, ctl_go, );
     expect_post(control, MSG_ID_ctl_ready, &ready);
@@ -495,6 +496,38 @@ static void app_passwords(void **state)
     assert_int_equal(in.state, SASL_BAD);
 }
 
+static int stored_iterations(void)
+{
+    sqlite3_stmt *st = NULL;
+    sqlite3 *db;
+    int n;
+
+    assert_int_equal(sqlite3_open("auth/directory.db", &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "SELECT iterations FROM account WHERE local = 'bob'", -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    n = sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    return n;
+}
+
+/* A limit that has grown reaches an account when its password is there to be hashed. */
+static void iterations_grow(void **state)
+{
+    add_demo();
+    stop();
+    assert_int_equal(stored_iterations(), 4096);
+    iterations = 5000;
+    start();
+    assert_int_equal(login(front, SPAN("\0bob@demo.test\0wrong")).state, SASL_BAD);
+    assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_OK);
+    stop();
+    assert_int_equal(stored_iterations(), 5000);
+    start();
+    assert_int_equal(login(front, SPAN("\0bob@demo.test\0b")).state, SASL_OK);
+    iterations = 4096;
+}
+
 static void keys(void **state)
 {
     struct msg_tls_chains_r chains;
@@ -548,7 +581,7 @@ static void guesser(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(recipients), TEST(sessions), TEST(password_change_and_removal), TEST(disabled), TEST(names), TEST(app_passwords), TEST(keys), TEST(lists), TEST(guesser),
+        TEST(recipients), TEST(sessions), TEST(password_change_and_removal), TEST(disabled), TEST(names), TEST(app_passwords), TEST(iterations_grow), TEST(keys), TEST(lists), TEST(guesser),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
