@@ -88,7 +88,7 @@ SUBMISSION = """                  new greeted login mail rcpt bdat
     QUIT                          221   221   221  221  221  221
     AUTH                          503   501   503  503  503  503
     AUTH PLAIN                    503   334   503  503  503  503
-    AUTH PLAIN =                  503   334   503  503  503  503
+    AUTH PLAIN =                  503   501   503  503  503  503
     AUTH PLAIN {login}            503   235   503  503  503  503
     AUTH PLAIN !                  503   501   503  503  503  503
     AUTH CRAM-MD5                 503   504   503  503  503  503

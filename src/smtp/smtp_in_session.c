@@ -219,25 +219,33 @@ static WAITS int account(struct smtp_in *s)
     return r == WAIT_TIMEOUT ? 0 : r;
 }
 
-WAITS int smtp_in_session_line(struct smtp_in *s, size_t max, struct span *line)
+WAITS int smtp_in_session_read(struct smtp_in *s, size_t max, struct span *line)
 {
     conn_limit(s->c, LIMIT(SMTP_COMMAND_S) * 1000);
     s->env->idle = true;
     int r = conn_line(s->c, max, line);
     s->env->idle = false;
-    if (r == CONN_LINE_LONG) {
-        *line = SPAN_NONE;
-        r = conn_drop_line(s->c, (size_t)LIMIT(SMTP_LINE_DISCARD));
-        if (r == CONN_LINE_LONG)
-            return smtp_in_session_bye(s, "4.7.0", "An endless line");
-        return r != 0 ? r : smtp_in_session_reply(s, 500, "5.5.6", "The line is longer than %zu bytes", max);
-    }
-    if (r != 0)
-        return r;
     /* RFC 5321 2.3.8: only CRLF ends a line; a bare LF leaves the CR-less rest as a bad command */
-    if (line->n >= 2 && line->p[line->n - 2] == '\r')
+    if (r == 0 && line->n >= 2 && line->p[line->n - 2] == '\r')
         line->n -= 2;
-    return 0;
+    return r;
+}
+
+/* *line.p NULL: it was too long and has been answered. 0 or WAIT_*. */
+static WAITS int read_command(struct smtp_in *s, struct span *line)
+{
+    int64_t most = LIMIT(SMTP_LINE);
+    if (smtp_in_submits(s) && !s->login) /* RFC 4954 4: an initial response makes AUTH as long as this */
+        most = MAX_OF(most, LIMIT(SASL_LINE));
+    size_t max = (size_t)MIN_OF(most, (int64_t)16384);
+    int r = smtp_in_session_read(s, max, line);
+    if (r != CONN_LINE_LONG)
+        return r;
+    *line = SPAN_NONE;
+    r = conn_drop_line(s->c, (size_t)LIMIT(SMTP_LINE_DISCARD));
+    if (r == CONN_LINE_LONG)
+        return smtp_in_session_bye(s, "4.7.0", "An endless line");
+    return r != 0 ? r : smtp_in_session_reply(s, 500, "5.5.6", "The line is longer than %zu bytes", max);
 }
 
 static WAITS int one_turn(struct smtp_in *s)
@@ -246,7 +254,7 @@ static WAITS int one_turn(struct smtp_in *s)
     if (s->env->stop)
         return smtp_in_session_bye(s, "4.3.2", "Shutting down");
     s->code = 0;
-    int r = smtp_in_session_line(s, MIN_OF((size_t)LIMIT(SMTP_LINE), (size_t)16384), &line);
+    int r = read_command(s, &line);
     if (r == 0 && line.p != NULL)
         r = run_command(s, line);
     if (r == 0)

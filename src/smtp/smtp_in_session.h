@@ -94,9 +94,8 @@ WAITS int smtp_in_session_bye(struct smtp_in *s, const char *enhanced, const cha
 void smtp_in_session_reset(struct smtp_in *s);       /* no transaction; state GREETED unless NEW */
 void smtp_in_session_progress(struct smtp_in *s);    /* a message was stored: errors and idle commands are forgiven */
 void smtp_in_session_forget(struct smtp_in *s);      /* RFC 3207 4.2: as if nobody had said anything; no login either */
-/* The next line without its line end; longer ones up to `max` bytes are answered with 500. *line.p NULL: it was too long
- * and has been answered. 0 or WAIT_*. */
-WAITS int smtp_in_session_line(struct smtp_in *s, size_t max, struct span *line);
+/* The next line without its line end. 0, WAIT_*, or CONN_LINE_LONG: it has more than `max` octets. */
+WAITS int smtp_in_session_read(struct smtp_in *s, size_t max, struct span *line);
 
 /* The commands. args: behind the verb. 0, or WAIT_* when the connection is over. */
 typedef int smtp_in_command(struct smtp_in *s, struct span args);

@@ -73,6 +73,9 @@ static void on_sasl(struct ipc_req *req)
         out.state = SASL_MORE;
         out.dialog = 7;
         out.challenge = SPAN("and?");
+    } else if (in->dialog == 0 && in->response.n == 0) {
+        out.state = SASL_MORE;
+        out.dialog = 8;
     } else if (in->dialog == 7 && span_eq(in->response, SPAN("that"))) {
         out.state = SASL_BAD;
     } else if (span_find_char(in->response, 0) < 0) {
