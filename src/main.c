@@ -8,6 +8,7 @@
 #include "admin/admin_login.h"
 #include "admin/admin_quota.h"
 #include "admin/admin_rebuild.h"
+#include "admin/admin_sendmail.h"
 #include "admin/admin_store.h"
 #include "admin/admin_verify.h"
 #include "admin/control.h"
@@ -175,11 +176,18 @@ static const struct command commands[] = {
     {"config show", "[FILE]", 0, 1, 0, admin_config_show, "shows every option with its value, default and meaning",
      "What it prints is itself a valid configuration. Without FILE and with none in /etc/postel: the defaults.\n",
      "  postel config show >postel.conf\n"},
+    {"sendmail", "[OPTION...] [RECIPIENT...]", 0, SIZE_MAX, 0, NULL /* main sees it first: its options are old */, "hands a message from standard input to the server",
+     "The sendmail that cron, mailx and other programs call; a link to postel with the name sendmail does the same. It is an\n"
+     "SMTP client with the rights of its user: it reaches whom port 25 takes mail for. Options as usual: -t -i -f SENDER\n"
+     "-F NAME -N NOTIFY -R RETURN -V ENVID -C CONFIG; -o*, -bm and others are accepted. Exit status: sysexits.h.\n",
+     "  postel sendmail -t <message\n  ln -s /usr/bin/postel /usr/sbin/sendmail\n"},
     {"role", "NAME", 1, 1, 0, role, NULL, NULL, NULL},
     {"doc ipc", "", 0, 0, 0, print_ipc, NULL, NULL, NULL},
 };
 
 int main(int argc, char **argv)
 {
+    if (admin_sendmail_called(argc, argv))
+        return admin_sendmail_main(argc, argv);
     return command_main(commands, COUNT_OF(commands), argc, argv);
 }

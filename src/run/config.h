@@ -37,6 +37,7 @@
     X(dns, root_hints, TEXT, "", 0, 180, "a file with the root's servers; empty: those built in")                      \
     X(dns, trust_anchor, TEXT, "", 0, 180, "a file with the root's keys, or one DS record; empty: those built in")     \
     X(dns, timeout, SECONDS, "15", 1, 120, "for an answer, then it is a temporary failure")                            \
+    X(sendmail, domain, TEXT, "", 0, 253, "the sendmail command puts it behind names without a domain; empty: server.hostname") \
     X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", 0, 16, "mail from other servers")                                     \
     X(listen, lmtp, ADDRS, "none", 0, 16, "mail from a server of yours by LMTP; never open to the net: no login is asked") \
     X(listen, submission, ADDRS, "none", 0, 16, "mail from your own people, STARTTLS")                                 \
