@@ -71,7 +71,9 @@ def test_recipients_of_the_header(box):
     (("-Z", "alice"), "", 64, b"-Z"),
     (("alice",), "a\rb\n", 65, b"CR"),
     (("alice@example.test>\r\nRCPT TO:<bob@example.test",), "a: b\n\n", 65, b"no address"),
-    (("-f", "x>\r\nRSET", "alice"), "a: b\n\n", 64, b"no address"),
+    (("-f", "x>\r\nRSET", "alice"), "a: b\n\n", 65, b"no From field"),
+    (("-f", "x>RSET", "alice"), "a: b\n\n", 64, b"no address"),
+    (("-V", "x\r\nRSET", "alice"), "a: b\n\n", 64, b"DSN parameter"),
 ])
 def test_refusals(box, args, text, status, says):
     done = send(box, *args, text=text)
