@@ -15,7 +15,7 @@ BEFORE = {"CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "LFCR": b"\n\r", "CRCRLF": 
 AFTER = {"CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "LFCR": b"\n\r", "CRCRLF": b"\r\r\n", "blank": b" \r\n"}
 LOGIN = b"AUTH PLAIN " + base64.b64encode(f"\0alice@example.test\0{PASSWORD}".encode()) + b"\r\n"
 HEAD = b"From: alice@example.test\r\nSubject: good\r\n\r\ntext"
-SUBMITS_OR_NOT = ["smtp"]
+SUBMITS_OR_NOT = ["smtp", "submission"]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import subprocess
 from lib.server import ROOT
 
 FOLDER = os.environ.get("POSTEL_NPM", os.path.join(ROOT, "build-npm"))
-PACKAGES = {"imapflow": "1.7.8", "node-pop3": "0.11.0"}
+PACKAGES = {"imapflow": "1.7.8", "node-pop3": "0.11.0", "nodemailer": "10.6.1"}
 
 
 def install():
