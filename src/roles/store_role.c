@@ -7,6 +7,7 @@
 #include "roles/roles.h"
 #include "roles/store_care.h"
 #include "roles/store_fill.h"
+#include "roles/store_intake.h"
 #include "roles/store_out.h"
 #include "roles/store_role.h"
 #include "roles/store_session.h"
@@ -346,14 +347,14 @@ static int check_file(int file, uint64_t size, struct fail *f)
     return 0;
 }
 
-static void on_ingest(struct ipc_req *req)
+void store_role_ingest(struct ipc_req *req, const struct store_extra *extra)
 {
     const struct msg_ingest *in = req->in;
     struct fail f = {0};
     if (in->file >= 0 && in->spool == 0 && check_file(in->file, in->size, &f) != 0)
         ipc_refuse(req, &f);
     else
-        write_start(req, 0);
+        store_role_write(req, 0, extra);
 }
 
 static void on_session_write(struct ipc_req *req)
@@ -584,6 +585,7 @@ static int prepare(struct fail *f)
     store_on_broken(store, broken, NULL);
     store_care_start(store);
     store_fill_start(store);
+    store_intake_start(store);
     store_out_start(store);
     store_session_start();
     ipc_on_close(on_close);
@@ -614,7 +616,7 @@ static void stop(void)
 
 static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_session_add, .post = on_session_add},   {.id = MSG_ID_session_end, .post = on_session_end},
-    {.id = MSG_ID_account_gone, .post = on_account_gone}, {.id = MSG_ID_ingest, .call = on_ingest},
+    {.id = MSG_ID_account_gone, .post = on_account_gone}, {.id = MSG_ID_ingest, .call = store_intake},
     {.id = MSG_ID_spool_write, .call = on_spool},         {.id = MSG_ID_spool_lend, .call = on_spool},
     {.id = MSG_ID_spool_drop, .post = on_spool_drop},     {.id = MSG_ID_mailbox_list, .call = on_mailbox_list},
     {.id = MSG_ID_mailbox_lock, .call = on_mailbox_lock}, {.id = MSG_ID_member_scan, .call = on_member_scan},

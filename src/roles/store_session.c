@@ -101,6 +101,7 @@ void store_session_add(const struct msg_session_add *m)
     }
     s->account = m->account;
     s->front_boot = m->front_boot;
+    s->service = m->service;
     snprintf(s->lang, sizeof s->lang, "%.*s", SPAN_ARGS(m->lang));
     s->used_ms = clock_mono_ms();
     s->orphan = false;

@@ -11,6 +11,7 @@ struct store_session {
     uint64_t account, front_boot;
     uint64_t locked; /* mailbox, 0: none */
     int64_t used_ms;
+    uint32_t service; /* where the login was made */
     char lang[36]; /* of the account, NUL-terminated */
     bool watching;
     bool orphan; /* the auth that would tell its end is gone */

@@ -128,7 +128,8 @@ static bool add_all(struct smtp_in *s, const struct rcpt *to, const struct msg_r
     for (uint32_t i = 0; i < answer->forwards.n && good; i++) {
         const struct msg_rcpt_forward *f = &answer->forwards.v[i];
         good = add_remote(tx, &(struct msg_ingest_remote){.address = f->address, .domain = f->domain, .notify = notify,
-                                                          .orcpt = to->orcpt, .via = f->via});
+                                                          .orcpt = to->orcpt,
+                                                          .via = f->via.n > 0 ? f->via : to->text});
     }
     return good;
 }
