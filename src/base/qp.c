@@ -90,3 +90,29 @@ void qp_decode_word(struct str *out, struct span in)
         }
     }
 }
+
+/* RFC 2045 6.7: a blank at the end of a line is quoted, and a line longer than 76 is broken by "=" */
+void qp_encode(struct str *out, struct span text)
+{
+    size_t column = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+        bool end = i + 1 == text.n || text.p[i + 1] == '\r';
+        if (c == '\r' && i + 1 < text.n && text.p[i + 1] == '\n') {
+            str_addz(out, "\r\n");
+            column = 0;
+            i++;
+            continue;
+        }
+        bool plain = c == ' ' ? !end : c > 32 && c < 127 && c != '=';
+        if (column + (plain ? 1 : 3) > 75) {
+            str_addz(out, "=\r\n");
+            column = 0;
+        }
+        if (plain)
+            str_addc(out, (char)c);
+        else
+            str_addf(out, "=%02X", c);
+        column += plain ? 1 : 3;
+    }
+}

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "roles/roles.h"
 #include "roles/store_care.h"
+#include "roles/store_dsn.h"
 #include "roles/store_fill.h"
 #include "roles/store_intake.h"
 #include "roles/store_out.h"
@@ -586,6 +587,7 @@ static int prepare(struct fail *f)
     store_care_start(store);
     store_fill_start(store);
     store_intake_start(store);
+    store_dsn_start(store);
     store_out_start(store);
     store_session_start();
     ipc_on_close(on_close);
@@ -596,7 +598,7 @@ static int prepare(struct fail *f)
  * index. */
 static void stop_when_idle(struct loop_timer *t)
 {
-    if (!ipc_idle() || alone > 0) {
+    if (!ipc_idle() || alone > 0 || !store_dsn_idle()) {
         loop_timer_set(t, clock_mono_ms() + IDLE_POLL_MS);
         return;
     }
@@ -610,6 +612,7 @@ static void stop(void)
 {
     static struct loop_timer idle;
     store_out_stop();
+    store_dsn_stop();
     loop_timer_init(&idle, stop_when_idle);
     stop_when_idle(&idle);
 }

@@ -59,6 +59,7 @@
                        " FROM queue_report WHERE rid > ?1 AND rid <= ?1 + ?2 ORDER BY rid LIMIT ?3")                   \
     X(QUEUE_REPORT_LATER, "UPDATE queue_report SET due_ms = ?3, tries = tries + 1 WHERE rid > ?1 AND rid <= ?1 + ?2")  \
     X(QUEUE_REPORT_DELETE, "DELETE FROM queue_report WHERE rid = ?1 AND action = ?2")                                  \
+    X(QUEUE_REPORT_DROP, "DELETE FROM queue_report WHERE rid > ?1 AND rid <= ?1 + ?2")                                 \
     X(EVENT_LAST, "SELECT coalesce(max(id), 0) FROM event")                                                            \
     X(EVENT_INSERT, "INSERT INTO event(id, trace, data) VALUES(?1, ?2, ?3)")                                           \
     X(EVENT_SCAN, "SELECT id, trace, data FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3")                 \

@@ -133,6 +133,7 @@ static int apply(struct store *s, struct store_op *op)
                    : (int)op->w->id == STORE_NOTE        ? store_note_apply
                    : (int)op->w->id == STORE_QUEUE_PEER  ? store_queue_peer
                    : (int)op->w->id == STORE_QUEUE_LATER ? store_report_later
+                   : (int)op->w->id == STORE_QUEUE_UNTOLD ? store_report_untold
                    : op->w->id < MSG_ID_COUNT            ? appliers[op->w->id]
                                                          : NULL;
     op->w->trial = op->w->step;

@@ -9,6 +9,7 @@
 #include "store/db.h"
 #include "store/msglog.h"
 #include "store/store.h"
+#include "store/store_queue.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -267,7 +268,6 @@ int store_spool_sync(struct store_spool *sp);
 void store_spool_free_all(struct store *s);
 
 /* store.c */
-int store_wait(struct store *s, struct store_write *w); /* submits it and waits: not in the committer; its result */
 struct db *store_reader(struct store *s);               /* waits for a free one */
 void store_reader_done(struct store *s, struct db *db);
 uint64_t store_wal_written(const struct store *s); /* pages of index written; for the bench */

@@ -38,6 +38,7 @@ struct store_extra {
 enum {
     STORE_QUEUE_PEER = MSG_ID_COUNT + 8, /* account: the boot of the relay that is there now, 0: none; others' attempts end */
     STORE_QUEUE_LATER,                   /* account: a qid whose reports cannot be made now */
+    STORE_QUEUE_UNTOLD,                  /* account: a qid whose reports nobody is there to get */
     STORE_QUEUE_TIDY,                    /* ends holds, and what waited too long; every half minute */
 };
 
@@ -75,6 +76,7 @@ struct store_report {
 };
 
 /* The next report to make: 1 and *out (lives in mem), 0: none is due, *wait_ms: until the next one (-1: none), -1 and *f. */
+int store_wait(struct store *s, struct store_write *w); /* submits it and waits, on a thread of the pool; its result */
 int store_report_next(struct store *s, struct store_report *out, int64_t *wait_ms, struct arena *mem, struct fail *f);
 
 #endif

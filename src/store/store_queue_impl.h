@@ -75,6 +75,7 @@ int store_report_put(struct store *s, const struct store_queue_message *m, uint6
                      struct span orcpt, const struct msg_event_row *why);
 int store_report_done(struct store *s, const struct store_extra *x);
 int store_report_later(struct store *s, struct store_op *op);
+int store_report_untold(struct store *s, struct store_op *op);
 
 /* ---- store_event.c: rows are made ---- */
 

@@ -29,7 +29,19 @@ int store_report_done(struct store *s, const struct store_extra *x)
     return rc != 1 ? rc : store_queue_message_end(s, &m);
 }
 
-/* Tried again later, and given up after a day: then only the events tell. */
+int store_report_untold(struct store *s, struct store_op *op)
+{
+    struct store_queue_message m;
+    int rc = store_queue_message_get(s->db, op->w->account, &m, &s->mem);
+    if (rc != 1)
+        return rc;
+    struct msg_event_row step = {.kind = EVENT_REPORTED, .address = m.report, .text = SPAN("nobody: there is no such mailbox")};
+    return DB_RUN(s->db, DB_QUEUE_REPORT_DROP, DB_I(m.qid), DB_I(m.rcpts)) != 0 || store_event_of(s, &m, &step) != 0
+               ? -1
+               : store_queue_message_end(s, &m);
+}
+
+/* Tried again later: scan or auth could not be asked. */
 int store_report_later(struct store *s, struct store_op *op)
 {
     struct store_queue_message m;
