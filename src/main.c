@@ -6,10 +6,12 @@
 #include "admin/admin_dns.h"
 #include "admin/admin_domain.h"
 #include "admin/admin_login.h"
+#include "admin/admin_queue.h"
 #include "admin/admin_quota.h"
 #include "admin/admin_rebuild.h"
 #include "admin/admin_sendmail.h"
 #include "admin/admin_store.h"
+#include "admin/admin_trace.h"
 #include "admin/admin_verify.h"
 #include "admin/control.h"
 #include "admin/place.h"
@@ -17,6 +19,9 @@
 
 #define AT_SERVER (OPTION_BIT(DATA) | OPTION_BIT(CONFIG))
 #define LISTING (AT_SERVER | OPTION_BIT(PLAIN))
+#define QUEUE_FILTERS                                                                                                  \
+    (AT_SERVER | OPTION_BIT(ID) | OPTION_BIT(DOMAIN) | OPTION_BIT(FROM) | OPTION_BIT(TO) | OPTION_BIT(STATE))
+#define QUEUE_CHANGES (QUEUE_FILTERS | OPTION_BIT(ALL) | OPTION_BIT(PLAIN))
 
 static int print_ipc(const struct command_input *in)
 {
@@ -141,6 +146,35 @@ static const struct command commands[] = {
     {"quota recount", "ADDRESS", 1, 1, AT_SERVER, admin_quota_recount, "counts an account's messages again",
      "Goes through its mailboxes and corrects every counter that is wrong. The log of the server says which those were.\n",
      "  postel quota recount jon@example.org\n"},
+    {"queue list", "", 0, 0, QUEUE_FILTERS | OPTION_BIT(PLAIN), admin_queue_list, "shows mail that waits to be sent",
+     "A line per recipient: trace id, state, tries, next try, size, sender, recipient, the far side's last answer.\n",
+     "  postel queue list\n  postel queue list --domain example.org --state held\n  postel queue list --to '*@example.org' --plain | cut -f1\n"},
+    {"queue show", "ID", 1, 1, AT_SERVER, admin_queue_show, "shows a message that waits",
+     "ID is its trace id, as replies, logs and headers have it. Its way so far: postel trace ID.\n",
+     "  postel queue show k3n5q7w2abcd\n"},
+    {"queue hold", "", 0, 0, QUEUE_CHANGES | OPTION_BIT(FOR), admin_queue_hold, "keeps mail from being sent",
+     "Until it is released, or as long as --for says. Held mail does not grow too old.\n",
+     "  postel queue hold --from spammer@example.org\n  postel queue hold --domain example.org --for 4h\n"},
+    {"queue release", "", 0, 0, QUEUE_CHANGES, admin_queue_release, "lets held mail go on", "It is tried at once.\n",
+     "  postel queue release --domain example.org\n  postel queue release --all\n"},
+    {"queue retry", "", 0, 0, QUEUE_CHANGES, admin_queue_retry, "tries mail now", "Whatever time was set for the next try.\n",
+     "  postel queue retry --domain example.org\n"},
+    {"queue drop", "", 0, 0, QUEUE_CHANGES, admin_queue_drop, "removes mail and tells nobody", "There is no way back.\n",
+     "  postel queue drop --from spammer@example.org\n"},
+    {"queue bounce", "", 0, 0, QUEUE_CHANGES, admin_queue_bounce, "gives mail up and tells its senders",
+     "They get the report that they would get if no try had helped.\n", "  postel queue bounce --to jon@gone.example.org\n"},
+    {"queue route", "HOST:PORT|none", 1, 1, QUEUE_CHANGES, admin_queue_route, "sends mail another way",
+     "Mail that waits goes to this server instead of the one that the domain names. none: as the domain says again.\n",
+     "  postel queue route backup.example.org:25 --domain example.org\n  postel queue route none --id k3n5q7w2abcd\n"},
+    {"queue suspend", "DOMAIN", 1, 1, AT_SERVER, admin_queue_suspend, "sends nothing to a domain for now",
+     "Its mail waits, new mail too, and does not grow too old, until postel queue resume.\n", "  postel queue suspend example.org\n"},
+    {"queue resume", "DOMAIN", 1, 1, AT_SERVER, admin_queue_resume, "sends to a domain again", "What waited is tried at once.\n",
+     "  postel queue resume example.org\n"},
+    {"trace", "ID|MESSAGE-ID|ADDRESS|last [N]", 1, 2, LISTING | OPTION_BIT(SINCE), admin_trace, "tells what became of a message",
+     "Each step that it took here, message by message: received, stored, tried, put off, delivered, failed, reported. Times\n"
+     "are UTC. An address is that of a sender or a recipient; '*@example.org' is a whole domain. Kept for 30 days.\n"
+     "With --plain: time, id, step, sender, recipient, host, protection, code, status, text, until, octets.\n",
+     "  postel trace k3n5q7w2abcd\n  postel trace '<5f3@example.org>'\n  postel trace jon@example.org --since 2d\n  postel trace last 3\n"},
     {"store stats", "", 0, 0, LISTING, admin_store_stats, "counts what is stored",
      "Accounts with mail, mailboxes, messages, bodies, bytes of the message log, commits and what they carried.\n",
      "  postel store stats\n"},

@@ -16,6 +16,14 @@
     X(PLAIN, "plain", "", "for scripts: fields separated by a tab, no heading")                                        \
     X(SCOPE, "scope", "SERVICES", "what the password opens: imap, pop3, smtp, with commas between; all unless given")    \
     X(ACCOUNTS, "accounts", "", "with all accounts in it and their mail")                                              \
+    X(ID, "id", "ID", "of the message with this trace id")                                                             \
+    X(DOMAIN, "domain", "DOMAIN", "for this domain")                                                                   \
+    X(FROM, "from", "ADDRESS", "from this sender; '*@example.org' is a whole domain")                                  \
+    X(TO, "to", "ADDRESS", "for this recipient; '*@example.org' is a whole domain")                                    \
+    X(STATE, "state", "STATE", "waiting, leased (being sent now) or held")                                             \
+    X(ALL, "all", "", "everything that waits")                                                                         \
+    X(FOR, "for", "TIME", "so long: 30m, 4h, 2d")                                                                      \
+    X(SINCE, "since", "TIME", "only what happened in this time: 30m, 4h, 2d")                                          \
     X(REPAIR, "repair", "", "mends what can be mended, after saying what it will do")                                  \
     X(BYTES, "bytes", "SIZE|none", "how many octets all messages of the account may have: 500MB, 2GiB")                \
     X(MESSAGES, "messages", "N|none", "how many messages the account may have")                            \

@@ -2,6 +2,8 @@
 #include "store/store_ops_testing.h"
 #include "store/store_queue.h"
 
+#include <sqlite3.h>
+
 enum { RELAY = 77, SECOND = 78 };
 
 static struct msg_queue_ready told[100];
@@ -397,11 +399,62 @@ static void forwards(void **state)
     clean();
 }
 
+/* T17: so many recipients wait, a tenth of them for one dead domain: opening is quick, and a lease costs the same wherever. */
+static void growth(void **state)
+{
+    bool heavy = getenv("POSTEL_CHECK_ALL") != NULL && strcmp(getenv("POSTEL_CHECK_ALL"), "yes") == 0;
+    unsigned n = heavy ? 1000000 : 20000;
+    char path[200], fill[1500];
+    sqlite3 *db;
+    send("first@live.test");
+    store_close(s);
+    snprintf(path, sizeof path, "%s/index.db", store_testing_dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    snprintf(fill, sizeof fill,
+             "PRAGMA synchronous=OFF; BEGIN; WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %u)"
+             " INSERT INTO queue_rcpt SELECT m.qid + 10 + i, m.qid, 0, i %% 3, i %% 3, 0, 0, 0, 0, r.due_ms - i, r.expires_ms, 0,"
+             " CAST(CASE WHEN i %% 10 = 0 THEN 'dead.test' ELSE 'd' || (i %% 1000) || '.test' END AS BLOB), r.address, x'', x'', 0, x'', x'', x''"
+             " FROM c, queue_message m, queue_rcpt r; UPDATE queue_message SET rcpts = 10 + %u; UPDATE segment SET next_eid = next_eid + 20 + %u;"
+             " COMMIT; PRAGMA wal_checkpoint(TRUNCATE);", n, n, n);
+    assert_int_equal(sqlite3_exec(db, fill, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    int64_t t0 = clock_mono_us();
+    s = store_testing_open();
+    store_on_ready(s, on_ready, NULL);
+    struct msg_queue_domains_r d;
+    uint64_t waiting = 0;
+    struct span after = SPAN_NONE;
+    do {
+        OK(DO(queue_domains, RELAY, &d, .after = after));
+        for (uint32_t i = 0; i < d.domains.n; i++)
+            waiting += d.domains.v[i].waiting;
+        after = d.domains.n > 0 ? d.domains.v[d.domains.n - 1].domain : after;
+    } while (d.more != 0);
+    int64_t t1 = clock_mono_us();
+    assert_int_equal(waiting, n + 1);
+    assert_true(t1 - t0 < 5000000);
+    int64_t cost[2];
+    for (int k = 0; k < 2; k++) { /* the dead domain's first, a live one's after it */
+        int64_t from = clock_mono_us();
+        struct msg_queue_lease_r l;
+        for (int i = 0; i < 20; i++) {
+            l = lease(k == 0 ? "dead.test" : "d7.test", 1, 1, RELAY);
+            assert_int_equal(l.rcpts.n, 1);
+        }
+        cost[k] = (clock_mono_us() - from) / 20;
+    }
+    send("new@live.test");
+    assert_int_equal(lease("live.test", 9, 9, RELAY).rcpts.n, 2);
+    print_message("%u waiting: open and list %lld ms, a lease %lld us of the dead domain, %lld us of a live one\n", n,
+                  (long long)(t1 - t0) / 1000, (long long)cost[0], (long long)cost[1]);
+    assert_true(cost[0] < 20000 && cost[1] < 20000);
+}
+
 int main(void)
 {
 #define Q(fn) cmocka_unit_test_setup_teardown(fn, queue_setup, teardown)
     const struct CMUnitTest tests[] = {
         Q(one_goes_out), Q(fresh_before_old), Q(domains), Q(relay_dies), Q(reports), Q(delayed_once_then_expired), Q(forgotten),
-        Q(clock_jumps), Q(people), Q(sending_is_counted), Q(forwards)};
+        Q(clock_jumps), Q(people), Q(sending_is_counted), Q(forwards), Q(growth)};
     return cmocka_run_group_tests_name("store_queue", tests, NULL, NULL);
 }
