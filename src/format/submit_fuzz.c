@@ -1,6 +1,8 @@
 /* What submit makes of anything at all is a message that needs nothing more, has no Bcc and the same authors. */
 #include "format/submit.h"
 
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     struct arena mem;

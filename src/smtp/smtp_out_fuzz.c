@@ -1,6 +1,8 @@
 /* Any bytes as a server's answers: what is kept of them is one clean line, and fits. */
 #include "smtp/smtp_out_reply.h"
 
+int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
     struct span in = span_of(data, size);
