@@ -105,7 +105,7 @@ def test_end_of_data_in_a_chunk(server, service, before, after):
                         [begin + two[0] + two[1] + b"NOOP\r\n"], [begin + two[0], two[1] + b"NOOP\r\n"]):
             said = talk(server, service, packets)
             lines = re.findall(rb"^(\d{3}) (.*)\r$", said, re.M)
-            assert b"354" not in said and said.count(b"2.1.0 Ok") == 1, said # MAIL was obeyed once
+            assert b"\n354 " not in said and said.count(b"2.1.0 Ok") == 1, said # MAIL was obeyed once
             assert said.count(b"stored as") == (0 if bad else 1), said
             if bad:
                 assert lines[-1][0] == b"550" and b"5.6.11" in lines[-1][1], said
