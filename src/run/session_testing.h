@@ -12,20 +12,18 @@ WAITS struct span session_testing_talk(session_fn *session, enum service_id serv
 
 /* What a client says in one go, and what it does behind that. */
 enum session_then {
-    SESSION_END,   /* says no more: close_notify where there is TLS, then end of file */
-    SESSION_CUT,   /* end of file at once, in the middle of TLS */
-    SESSION_TLS,   /* waits for the reply that it is told by, then shakes hands */
-    SESSION_CLEAR, /* close_notify; what comes next is sent in clear */
+    SESSION_END,   /* says no more: end of file, in TLS as well (no close_notify) */
+    SESSION_TLS,   /* shakes hands */
+    SESSION_CLEAR, /* close_notify; the next flight is sent in clear */
 };
 struct session_flight {
     struct span bytes;
     enum session_then then;
-    bool (*heard)(struct span said, void *arg); /* SESSION_TLS: whether what was said so far ends with the reply to shake on */
-    void *arg;
+    bool (*heard)(struct span said, size_t n); /* whether n replies are in it: waits for that before; NULL: does not wait */
+    size_t n;
 };
 
-/* The same with `n` flights, and STARTTLS where tls is not NULL. What is said in clear once TLS
- * has ended is what a broken session would say; it is returned as well. */
+/* The same with `n` flights, and STARTTLS where tls is not NULL. Whatever is said in clear behind TLS is returned as well. */
 WAITS struct span session_testing_flights(session_fn *session, enum service_id service, bool loopback,
                                           struct tls_service *tls, const struct session_flight *v, size_t n, size_t step,
                                           struct arena *mem);

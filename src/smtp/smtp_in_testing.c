@@ -5,15 +5,16 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "run/loop.h"
+
 enum { SCANS = 8 }; /* they die in some tests */
 
 struct smtp_in_seen *smtp_in_seen;
 
 /* ---- auth -------------------------------------------------------------------------------------------------------------- */
 
-static void on_rcpt_check(struct ipc_req *req)
+void smtp_in_testing_rcpt(struct span address, struct msg_rcpt_check_r *out)
 {
-    const struct msg_rcpt_check *in = req->in;
     static struct msg_rcpt_target all[] = {
         {.account = 1, .address = {"bob@example.test", 16}, .lang = {"en", 2}},
         {.account = 2, .address = {"carol@example.test", 18}, .lang = {"de", 2}},
@@ -22,73 +23,86 @@ static void on_rcpt_check(struct ipc_req *req)
         {.account = 5, .address = {"small@example.test", 18}, .lang = {"en", 2}},
     };
     static struct msg_rcpt_forward forward = {{"x@other.example", 15}, {"other.example", 13}, {"away@example.test", 17}};
-    struct msg_rcpt_check_r out = {.status = RCPT_NOT_OURS, .generation = 7};
-    smtp_in_seen->rcpt_checks++;
-    if (span_ends_nocase(in->address, SPAN("@example.test")))
-        out.status = RCPT_NO_USER;
-    if (span_starts(in->address, SPAN("disabled@")))
-        out.status = RCPT_DISABLED;
-    if (span_starts(in->address, SPAN("loop@")))
-        out.status = RCPT_LOOP;
-    bool list = span_eq_nocase(in->address, SPAN("list@example.test"));
-    for (size_t i = 0; i < COUNT_OF(all) && out.targets.n == 0; i++)
-        if (list || span_eq_nocase(in->address, all[i].address)) {
-            out.status = RCPT_OK;
-            out.targets.v = &all[i];
-            out.targets.n = list ? 3 : 1;
+    *out = (struct msg_rcpt_check_r){.status = RCPT_NOT_OURS, .generation = 7};
+    if (span_ends_nocase(address, SPAN("@example.test")))
+        out->status = RCPT_NO_USER;
+    if (span_starts(address, SPAN("disabled@")))
+        out->status = RCPT_DISABLED;
+    if (span_starts(address, SPAN("loop@")))
+        out->status = RCPT_LOOP;
+    bool list = span_eq_nocase(address, SPAN("list@example.test"));
+    for (size_t i = 0; i < COUNT_OF(all) && out->targets.n == 0; i++)
+        if (list || span_eq_nocase(address, all[i].address)) {
+            out->status = RCPT_OK;
+            out->targets.v = &all[i];
+            out->targets.n = list ? 3 : 1;
         }
-    if (span_eq_nocase(in->address, SPAN("away@example.test")) || span_eq_nocase(in->address, SPAN("both@example.test"))) {
-        out.status = RCPT_OK;
-        out.forwards.v = &forward;
-        out.forwards.n = 1;
-        out.targets.v = all;
-        out.targets.n = in->address.p[0] == 'b';
-        out.flags = in->address.p[0] == 'b' ? RCPT_EXPANDED : 0;
+    if (span_eq_nocase(address, SPAN("away@example.test")) || span_eq_nocase(address, SPAN("both@example.test"))) {
+        out->status = RCPT_OK;
+        out->forwards.v = &forward;
+        out->forwards.n = 1;
+        out->targets.v = all;
+        out->targets.n = address.p[0] == 'b';
+        out->flags = address.p[0] == 'b' ? RCPT_EXPANDED : 0;
     }
     if (list)
-        out.flags = RCPT_EXPANDED;
-    if (span_eq_nocase(in->address, SPAN("postmaster"))) {
-        out.status = RCPT_OK;
-        out.targets.v = all;
-        out.targets.n = 1;
+        out->flags = RCPT_EXPANDED;
+    if (span_eq_nocase(address, SPAN("postmaster"))) {
+        out->status = RCPT_OK;
+        out->targets.v = all;
+        out->targets.n = 1;
     }
+}
+
+static void on_rcpt_check(struct ipc_req *req)
+{
+    const struct msg_rcpt_check *in = req->in;
+    struct msg_rcpt_check_r out;
+    smtp_in_seen->rcpt_checks++;
+    smtp_in_testing_rcpt(in->address, &out);
     ipc_reply(req, &out);
+}
+
+void smtp_in_testing_sasl(const struct msg_sasl *in, struct msg_sasl_r *out)
+{
+    *out = (struct msg_sasl_r){.state = SASL_BAD};
+    if (span_eq(in->response, SPAN("\0bob\0secret"))) {
+        out->state = SASL_OK;
+        out->handle = SPAN("0123456789abcdef");
+        out->account = 1;
+        out->address = SPAN("bob@example.test");
+    } else if (span_eq(in->response, SPAN("\0bob\0busy"))) {
+        out->state = SASL_BUSY;
+    } else if (in->dialog == 0 && in->response.n == 0) {
+        out->state = SASL_MORE;
+        out->dialog = 8;
+    } else if (span_eq(in->response, SPAN("more"))) {
+        out->state = SASL_MORE;
+        out->dialog = 7;
+        out->challenge = SPAN("and?");
+    } else if (in->dialog == 7 && span_eq(in->response, SPAN("that"))) {
+        out->state = SASL_BAD;
+    } else if (span_find_char(in->response, 0) < 0) {
+        out->state = SASL_SYNTAX;
+    }
 }
 
 static void on_sasl(struct ipc_req *req)
 {
-    const struct msg_sasl *in = req->in;
-    struct msg_sasl_r out = {.state = SASL_BAD};
-    if (span_eq(in->response, SPAN("\0bob\0secret"))) {
-        out.state = SASL_OK;
-        out.handle = SPAN("0123456789abcdef");
-        out.account = 1;
-        out.address = SPAN("bob@example.test");
-    } else if (span_eq(in->response, SPAN("\0bob\0busy"))) {
-        out.state = SASL_BUSY;
-    } else if (in->dialog == 0 && in->response.n == 0) {
-        out.state = SASL_MORE;
-        out.dialog = 8;
-    } else if (span_eq(in->response, SPAN("more"))) {
-        out.state = SASL_MORE;
-        out.dialog = 7;
-        out.challenge = SPAN("and?");
-    } else if (in->dialog == 0 && in->response.n == 0) {
-        out.state = SASL_MORE;
-        out.dialog = 8;
-    } else if (in->dialog == 7 && span_eq(in->response, SPAN("that"))) {
-        out.state = SASL_BAD;
-    } else if (span_find_char(in->response, 0) < 0) {
-        out.state = SASL_SYNTAX;
-    }
+    struct msg_sasl_r out;
+    smtp_in_testing_sasl(req->in, &out);
     ipc_reply(req, &out);
+}
+
+bool smtp_in_testing_owns(struct span address)
+{
+    return span_eq_nocase(address, SPAN("robert@example.test")) || span_eq(address, SPAN("bob@example.test"));
 }
 
 static void on_identity(struct ipc_req *req)
 {
     const struct msg_identity *in = req->in;
-    bool own = span_eq(in->handle, SPAN("0123456789abcdef")) &&
-               (span_eq_nocase(in->address, SPAN("robert@example.test")) || span_eq(in->address, SPAN("bob@example.test")));
+    bool own = span_eq(in->handle, SPAN("0123456789abcdef")) && smtp_in_testing_owns(in->address);
     ipc_reply(req, &(struct msg_identity_r){.own = own});
 }
 
@@ -239,10 +253,15 @@ static void note(const struct msg_ingest *in, struct span message)
     s->hash = span_hash(message);
 }
 
+int64_t smtp_in_testing_room(uint64_t account)
+{
+    return account == 5 ? 100 : INT64_MAX;
+}
+
 static void on_room(struct ipc_req *req)
 {
     const struct msg_room *in = req->in;
-    ipc_reply(req, &(struct msg_room_r){.bytes = in->account == 5 ? 100 : INT64_MAX});
+    ipc_reply(req, &(struct msg_room_r){.bytes = smtp_in_testing_room(in->account)});
 }
 
 static void on_send_check(struct ipc_req *req)
@@ -268,26 +287,72 @@ static bool has_account(const struct msg_ingest *in, uint64_t account)
     return false;
 }
 
+int smtp_in_testing_keeps(const struct msg_ingest *in, struct fail *f)
+{
+    if (span_starts(in->sender, SPAN("SENDER-FULL")))
+        return fail_temp(f, "4.2.2", "mailbox full");
+    if (has_account(in, 4))
+        return fail_temp(f, "4.2.2", "a mailbox is full");
+    if (span_starts(in->sender, SPAN("SENDER-NEVER")))
+        return fail_perm(f, "5.2.1", "mailbox gone");
+    return 0;
+}
+
+void smtp_in_testing_line(struct str *out, const struct msg_ingest *in, struct span text)
+{
+    str_addf(out, "%.*s flags=%u ret=%u envid=%.*s login=%d", SPAN_ARGS(in->sender), in->envelope_flags, in->ret,
+             SPAN_ARGS(in->envid), in->handle.n == 16);
+    for (uint32_t i = 0; i < in->targets.n; i++)
+        str_addf(out, " to=%llu", (unsigned long long)in->targets.v[i].account);
+    for (uint32_t i = 0; i < in->remotes.n; i++) {
+        const struct msg_ingest_remote *r = &in->remotes.v[i];
+        str_addf(out, " away=%.*s,%.*s,%u,%.*s,%.*s", SPAN_ARGS(r->address), SPAN_ARGS(r->domain), r->notify,
+                 SPAN_ARGS(r->orcpt), SPAN_ARGS(r->via));
+    }
+    for (uint32_t i = 0; i < in->notes.n; i++)
+        str_addf(out, " note=%.*s,%u,%.*s", SPAN_ARGS(in->notes.v[i].address), in->notes.v[i].action,
+                 SPAN_ARGS(in->notes.v[i].orcpt));
+    str_addf(out, " octets=%zu hash=%llx\n", text.n, (unsigned long long)span_hash(text));
+}
+
+/* Behind our trace field. */
+static struct span own_text(struct span message)
+{
+    for (ptrdiff_t at; (at = span_find(message, SPAN("\r\n"))) >= 0;) {
+        message = span_from(message, (size_t)at + 2);
+        if (message.n == 0 || (message.p[0] != ' ' && message.p[0] != '\t'))
+            break;
+    }
+    return message;
+}
+
+static void keep_line(const struct msg_ingest *in, struct span message, struct arena *mem)
+{
+    struct smtp_in_seen *s = smtp_in_seen;
+    struct str line;
+    str_init(&line, mem);
+    smtp_in_testing_line(&line, in, own_text(message));
+    size_t n = MIN_OF(line.n, sizeof s->log - s->log_n);
+    memcpy(s->log + s->log_n, line.p, n);
+    s->log_n += n;
+}
+
 static void on_ingest(struct ipc_req *req)
 {
     const struct msg_ingest *in = req->in;
     struct fail f;
     struct span message = in->spool ? bytes_of(SPAN_NONE, spool_fd, spool_size, req->mem)
                                     : bytes_of(in->body, in->file, in->size, req->mem);
-    if (in->op.n != 16 || message.n != in->size || !span_eq(in->headers, SPAN("headers")))
-        fail_perm(&f, "5.5.4", "that was no message");
-    else if (span_starts(in->sender, SPAN("SENDER-FULL")))
-        fail_temp(&f, "4.2.2", "mailbox full");
-    else if (has_account(in, 4))
-        fail_temp(&f, "4.2.2", "a mailbox is full");
-    else if (span_starts(in->sender, SPAN("SENDER-NEVER")))
-        fail_perm(&f, "5.2.1", "mailbox gone");
-    else {
-        note(in, message);
-        ipc_reply(req, &(struct msg_ingest_r){0});
+    int bad = in->op.n != 16 || message.n != in->size || !span_eq(in->headers, SPAN("headers"))
+                  ? fail_perm(&f, "5.5.4", "that was no message")
+                  : smtp_in_testing_keeps(in, &f);
+    if (bad < 0) {
+        ipc_refuse(req, &f);
         return;
     }
-    ipc_refuse(req, &f);
+    note(in, message);
+    keep_line(in, message, req->mem);
+    ipc_reply(req, &(struct msg_ingest_r){0});
 }
 
 /* ---- processes --------------------------------------------------------------------------------------------------------- */
@@ -377,6 +442,44 @@ int smtp_in_testing_run(void (*fn)(void))
     }
     munmap(smtp_in_seen, sizeof *smtp_in_seen);
     return failed;
+}
+
+int smtp_in_testing_start(void)
+{
+    const struct { enum role_kind kind; const struct ipc_handler *rows; size_t n; } roles[] = {
+        {ROLE_AUTH, auth_rows, COUNT_OF(auth_rows)},
+        {ROLE_STORE, store_rows, COUNT_OF(store_rows)},
+        {ROLE_RELAY, relay_rows, COUNT_OF(relay_rows)},
+        {ROLE_SCAN, scan_rows, COUNT_OF(scan_rows)},
+    };
+    struct ipc_server servers[COUNT_OF(roles)];
+    smtp_in_seen = mmap(NULL, sizeof *smtp_in_seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; i < COUNT_OF(roles); i++) {
+        servers[i] = ipc_testing_server(roles[i].kind, ROLE_FRONT_USER, roles[i].rows, roles[i].n);
+        if (servers[i].pid < 0)
+            return -1;
+    }
+    if (smtp_in_seen == MAP_FAILED || loop_init() < 0)
+        return -1;
+    ipc_self(ROLE_FRONT_USER);
+    for (size_t i = 0; i < COUNT_OF(roles); i++)
+        ipc_attach(servers[i].fd, (struct ipc_peer){roles[i].kind, 0, 1 + i}, true, false);
+    return 0;
+}
+
+struct going { void (*fn)(void *arg); void *arg; };
+
+static void go(void *arg)
+{
+    struct going *g = arg;
+    g->fn(g->arg);
+    loop_stop();
+}
+
+void smtp_in_testing_go(void (*fn)(void *arg), void *arg)
+{
+    coro_start(go, &(struct going){fn, arg});
+    loop_run();
 }
 
 struct span smtp_in_testing_codes(struct span said, struct arena *mem)

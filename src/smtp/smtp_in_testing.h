@@ -23,6 +23,8 @@ struct smtp_in_seen {
     char body[4096]; /* its beginning */
     char tail[16];   /* its last bytes */
     uint64_t hash;   /* of all */
+    char log[65536]; /* smtp_in_testing_line of each message, one behind the other; whoever reads it sets log_n to 0 before */
+    size_t log_n;
 };
 extern struct smtp_in_seen *smtp_in_seen;
 
@@ -33,6 +35,19 @@ extern struct smtp_in_seen *smtp_in_seen;
  * steps. bob owns robert@example.test too. scan says an author for each line "From: address". relay knows other.example,
  * null.example (null MX), gone.example (not there), slow.example (SERVFAIL); store lets nobody send to enough@. Returns how many checks failed. */
 int smtp_in_testing_run(void (*fn)(void));
+
+/* The same for a whole process, without an end: starts them once, 0 or -1; then runs fn(arg) in a coroutine, again and again. */
+int smtp_in_testing_start(void);
+void smtp_in_testing_go(void (*fn)(void *arg), void *arg);
+
+/* What they answer, for a model of the session: auth's rcpt_check, sasl and identity, store's room and what it refuses. */
+void smtp_in_testing_rcpt(struct span address, struct msg_rcpt_check_r *out); /* borrowed from nobody: static texts */
+void smtp_in_testing_sasl(const struct msg_sasl *in, struct msg_sasl_r *out);
+bool smtp_in_testing_owns(struct span address);
+int64_t smtp_in_testing_room(uint64_t account);
+int smtp_in_testing_keeps(const struct msg_ingest *in, struct fail *f);
+/* Envelope and text (without our trace field) of what is kept, as one line. */
+void smtp_in_testing_line(struct str *out, const struct msg_ingest *in, struct span text);
 
 /* The codes of the replies in it: "220 250 354". */
 struct span smtp_in_testing_codes(struct span said, struct arena *mem);
