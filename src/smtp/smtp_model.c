@@ -613,10 +613,7 @@ static void turn(struct model *m)
     if (!next_line(m, &line))
         return;
     struct span s = str_span(&line);
-    size_t most = (size_t)LIMIT(SMTP_LINE);
-    if (submits(m) && !m->login)
-        most = MAX_OF(most, (size_t)LIMIT(SASL_LINE));
-    if (s.n > most) {
+    if (s.n > (size_t)LIMIT(SMTP_LINE)) {
         reply(m, 500);
     } else {
         s.n -= s.n >= 2 && s.p[s.n - 2] == '\r' ? 2 : 0;
