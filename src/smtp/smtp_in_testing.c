@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "base/utf8.h"
+#include "format/summary.h"
 #include "run/loop.h"
 
 enum { SCANS = 8 }; /* they die in some tests */
@@ -142,6 +144,11 @@ static struct span bytes_of(struct span body, int file, uint64_t size, struct ar
     return span_of(p, n > 0 ? (size_t)n : 0);
 }
 
+uint32_t smtp_in_testing_flags(struct span message)
+{
+    return utf8_ascii(message) ? 0 : SUMMARY_8BIT;
+}
+
 static void on_summarize(struct ipc_req *req)
 {
     const struct msg_summarize *in = req->in;
@@ -160,6 +167,7 @@ static void on_summarize(struct ipc_req *req)
         at = at == 0 ? 1 : at;
     }
     out.headers = SPAN("headers");
+    out.flags = smtp_in_testing_flags(message);
     ipc_reply(req, &out);
 }
 
@@ -170,6 +178,7 @@ static void on_submit(struct ipc_req *req)
     struct msg_scan_submit_r out = {.headers = SPAN("headers"), .edits = SPAN("edits")};
     struct str authors;
     smtp_in_seen->submits++;
+    out.flags = smtp_in_testing_flags(message);
     str_init(&authors, req->mem);
     while (message.n > 0) {
         struct span line = span_trim(span_split(&message, '\n'));

@@ -46,6 +46,7 @@ void smtp_in_testing_sasl(const struct msg_sasl *in, struct msg_sasl_r *out);
 bool smtp_in_testing_owns(struct span address);
 int64_t smtp_in_testing_room(uint64_t account);
 int smtp_in_testing_keeps(const struct msg_ingest *in, struct fail *f);
+uint32_t smtp_in_testing_flags(struct span message); /* scan's: enum summary_flag, of any part of it above 127 */
 /* Envelope and text (without our trace field) of what is kept, as one line. */
 void smtp_in_testing_line(struct str *out, const struct msg_ingest *in, struct span text);
 

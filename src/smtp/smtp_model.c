@@ -4,6 +4,7 @@
 
 #include "base/base64.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 #include "login/login_name.h"
 #include "run/net.h"
@@ -281,11 +282,21 @@ static ptrdiff_t first_bad(struct span s, bool whole)
     return -1;
 }
 
+/* enum envelope_flag: what the message needs of the hosts on its way, whatever was said of it. */
+static uint32_t needs(const struct model *m, struct span text)
+{
+    bool utf8 = !utf8_ascii(m->sender);
+    for (size_t i = 0; i < m->remotes.n; i++)
+        utf8 = utf8 || !utf8_ascii(m->remotes.v[i].address);
+    return (m->flags & ~(uint32_t)ENVELOPE_8BIT & ~(utf8 ? 0 : (uint32_t)ENVELOPE_SMTPUTF8)) |
+           (smtp_in_testing_flags(text) != 0 ? ENVELOPE_8BIT : 0);
+}
+
 /* Stores it for these targets; 0 or the code. */
 static int ingest(struct model *m, const struct msg_ingest_target *v, size_t n, bool all, struct span text)
 {
     struct fail f;
-    struct msg_ingest in = {.sender = m->sender, .envelope_flags = m->flags, .envid = m->envid, .ret = m->ret,
+    struct msg_ingest in = {.sender = m->sender, .envelope_flags = needs(m, text), .envid = m->envid, .ret = m->ret,
                             .handle = m->login ? SPAN("0123456789abcdef") : SPAN_NONE, .targets = {(void *)(uintptr_t)v, (uint32_t)n}};
     if (all) {
         in.remotes.v = m->remotes.v;
