@@ -624,7 +624,10 @@ static void turn(struct model *m)
     if (!next_line(m, &line))
         return;
     struct span s = str_span(&line);
-    if (s.n > (size_t)LIMIT(SMTP_LINE)) {
+    size_t most = (size_t)LIMIT(SMTP_LINE);
+    if (submits(m) && !m->login) /* RFC 4954 4: an initial response is as long as any */
+        most = MAX_OF(most, (size_t)LIMIT(SASL_LINE));
+    if (s.n > most) {
         reply(m, 500);
     } else {
         s.n -= s.n >= 2 && s.p[s.n - 2] == '\r' ? 2 : 0;
