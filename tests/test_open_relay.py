@@ -1,7 +1,7 @@
 """SEC-15: a hundred ways to dress up a recipient so that a server relays; and as many senders that are not the login's.
 
 Port 25 accepts none of them, and what it does accept stays here: the queue of outgoing mail holds nothing but the target of
-the one alias that leads elsewhere. Behind a login the reverse-path must be the login's own."""
+the one alias that leads elsewhere. Behind a login the reverse-path and the From field must be the login's own."""
 import base64
 import re
 import socket
@@ -203,6 +203,15 @@ alice@example.test
 <SRS0=AAAA=AA=example.org=alice@example.test>
 """.strip().splitlines()
 
+# From fields that are not alice's, or not only
+AUTHORS = ["bob@example.test", "jon@example.org", "alice@example.test, bob@example.test", '"alice@example.test" <bob@example.test>',
+           "alice@example.test <bob@example.test>", "<alice@example.test@example.org>", '"alice@example.test"@example.org',
+           "Alice <@example.test:bob@example.test>", "alice@example.test.example.org", "(alice@example.test) bob@example.test",
+           "=?utf-8?q?alice=40example.test?= <bob@example.test>", "friends: alice@example.test, bob@example.test;",
+           "alice@example.test\r\nFrom: bob@example.test", "alice@example.test,\r\n bob@example.test", "", "alice", "friends:;",
+           "alice@example.test\r\nFROM : bob@example.test", "alice@example.test\r\nSender: alice@example.test\r\nFrom:\tbob@example.test"]
+
+
 @pytest.fixture(scope="module")
 def server():
     with Server(options={"limits.smtp_errors_soft": "999", "limits.smtp_errors_hard": "1000",
@@ -323,3 +332,25 @@ def test_senders_that_are_not_the_login(server):
             assert client.ask(b"MAIL FROM:" + own).startswith(b"250"), own
             assert client.ask(b"RSET").startswith(b"250")
     assert taken == []
+
+
+def submit(client, author, *recipients):
+    """One message of alice's with this From field; the answer to it."""
+    assert client.ask(b"MAIL FROM:<alice@example.test>").startswith(b"250")
+    for recipient in recipients:
+        assert client.ask(b"RCPT TO:" + recipient).startswith(b"250"), recipient
+    assert client.ask(b"DATA").startswith(b"354")
+    return client.ask(b"From: " + author.encode() + b"\r\nSubject: x\r\n\r\nx\r\n.")
+
+
+def test_authors_that_are_not_the_login(server):
+    before, taken = queued(server), []
+    with Client(server, "submission", LOGIN) as client:
+        for author in AUTHORS:
+            answer = submit(client, author, b"<bob@example.test>", b"<victim@[192.0.2.1]>")
+            if not re.match(rb"5\d\d ", answer):
+                taken.append((author, answer))
+        assert taken == []
+        assert queued(server) == before
+        for author in ("Alice <alice@example.test>", "alice@EXAMPLE.test", "friends: alice@example.test;"):
+            assert submit(client, author, b"<bob@example.test>").startswith(b"250"), author
