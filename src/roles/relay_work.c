@@ -21,6 +21,8 @@ struct work {
     char peer[128];             /* "mx.example.org [192.0.2.1]" */
     bool open;
     struct arena lease, call;
+    struct ipc_pending *telling; /* a result on its way to the queue */
+    size_t told;                 /* of so many recipients */
 };
 
 /* One message and its recipients that are still to be told something. */
@@ -34,6 +36,7 @@ struct job {
     struct smtp_out_rcpt *now;      /* those of this transaction, in order */
     const struct msg_queue_rcpt **now_rows;
     size_t n_now;
+    struct ipc_pending *ahead;      /* the first bytes of the text, asked for while the envelope is talked over */
 };
 
 /* ---- the connection ------------------------------------------------------------------------------------------------ */
@@ -132,11 +135,30 @@ static WAITS int read_body(void *arg, uint64_t offset, struct span *out, struct 
     struct job *j = arg;
     struct msg_queue_read ask = {.qid = j->m->qid, .offset = offset, .length = READ_BYTES};
     struct msg_queue_read_r r;
+    struct ipc_pending *p = offset == 0 ? j->ahead : NULL;
+    if (p != NULL)
+        j->ahead = NULL;
+    else if ((p = ipc_begin(ROLE_STORE, MSG_ID_queue_read, &ask, f)) == NULL)
+        return -1;
     arena_reset(&j->w->call);
-    if (IPC_CALL(ROLE_STORE, queue_read, &ask, &r, &j->w->call, f) < 0)
+    if (ipc_finish(p, &r, &j->w->call, 0, f) < 0)
         return -1;
     *out = r.data;
     return 0;
+}
+
+static WAITS void read_ahead(struct job *j)
+{
+    struct msg_queue_read ask = {.qid = j->m->qid, .length = READ_BYTES};
+    struct fail f;
+    j->ahead = ipc_begin(ROLE_STORE, MSG_ID_queue_read, &ask, &f);
+}
+
+static void read_ahead_end(struct job *j)
+{
+    if (j->ahead != NULL)
+        ipc_forget(j->ahead);
+    j->ahead = NULL;
 }
 
 static struct span how_protected(const struct work *w, char out[160])
@@ -192,23 +214,42 @@ static void log_result(const struct work *w, const struct job *j, const struct m
         counter_add(COUNTER_MESSAGES_OUT, 1);
 }
 
-/* Tells the queue. A call that fails leaves the lease to end with our channel or with the store: nothing is lost, and the
+static void not_told(const struct work *w, size_t n, const struct fail *f)
+{
+    LOG(LOG_ERROR, "relay.result", L_Z("host", w->peer), L_INT("lost", (int64_t)n), L_Z("why", f->text));
+}
+
+/* The last result is durable, or could not be told. */
+static WAITS void told(struct work *w)
+{
+    struct fail f;
+    struct msg_queue_result_r r;
+    struct ipc_pending *p = w->telling;
+    w->telling = NULL;
+    if (p != NULL && ipc_finish(p, &r, &w->call, 0, &f) < 0)
+        not_told(w, w->told, &f);
+}
+
+/* Tells the queue, and goes on with the next message meanwhile: at most one result is on its way, and before the next lease
+ * none (told). A call that fails leaves the lease to end with our channel or with the store: nothing is lost, and the
  * recipients may be tried again. */
 static WAITS void tell(struct work *w, const struct msg_queue_done *v, size_t n)
 {
     char tls[160];
     struct fail f;
-    struct msg_queue_result_r r;
     struct msg_queue_result ask = {.host = span_z(w->peer), .tls = how_protected(w, tls)};
     ask.done.v = (struct msg_queue_done *)(uintptr_t)v;
     ask.done.n = (uint32_t)n;
-    arena_reset(&w->call);
     for (size_t i = 0; i < n; i++)
         if (v[i].outcome == QUEUE_DEFERRED)
             queue_destination_waits(&relay_out.table, span_z(w->d->domain),
                                     clock_mono_ms() + MAX_OF(v[i].due_ms - clock_now_ms(), (int64_t)0));
-    if (n > 0 && IPC_CALL(ROLE_STORE, queue_result, &ask, &r, &w->call, &f) < 0)
-        LOG(LOG_ERROR, "relay.result", L_Z("host", w->peer), L_INT("lost", (int64_t)n), L_Z("why", f.text));
+    if (n == 0)
+        return;
+    told(w);
+    w->told = n;
+    if ((w->telling = ipc_begin(ROLE_STORE, MSG_ID_queue_result, &ask, &f)) == NULL)
+        not_told(w, n, &f);
 }
 
 /* The same answer for all that are left. */
@@ -271,7 +312,9 @@ static WAITS void transact(struct job *j)
         .sender = j->m->sender, .envid = j->m->envid, .size = j->m->size, .flags = j->m->flags, .ret = j->m->ret,
         .rcpts = j->now, .n = j->n_now, .arg = j, .read = read_body, .attempt = note_attempt,
     };
+    read_ahead(j);
     smtp_out_send(&j->w->out, &mail);
+    read_ahead_end(j);
 }
 
 /* Everybody of this message gets an answer, or all hosts were tried. */
@@ -366,11 +409,13 @@ static WAITS bool work_some(struct work *w)
         struct job j;
         if (relay_out.stopping || w->d->dead_until_ms > clock_mono_ms()) {
             give_back(&l, i, &w->lease);
+            told(w);
             return false;
         }
         job_of(&j, w, &l, &l.messages.v[i]);
         deliver(&j);
     }
+    told(w);
     return l.messages.n > 0 && !relay_out.stopping;
 }
 
