@@ -1,7 +1,8 @@
-"""./run as README tells it: up, sends and reads a message, tells what it did, stops, leaves nothing."""
+"""./run as README tells it: two servers up, mail between them and a report, told by trace; stops, leaves nothing."""
 import os
 import random
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -28,13 +29,18 @@ def test_run(data):
     base = str(random.randrange(10240, 29000))
     up = run("--background", "--data", data, "--ports", base, "--demo-password", "learnt by heart")
     assert up.returncode == 0, up.stdout + up.stderr
-    for word in ("alice@demo.test", "berta@demo.test", "learnt by heart", str(int(base) + 25), "Isolation reached",
+    for word in ("alice@demo.test", "berta@demo.test", "learnt by heart", f"127.0.0.1:{int(base) + 25}",
+                 f"127.0.0.1:{int(base) + 587}", f"127.0.0.2:{int(base) + 25}", "carol@other.test", "Isolation reached",
                  "landlock", "seccomp"):
         assert word in up.stdout
     assert ", for root." not in up.stdout
     tried = run("try", "--data", data)
     assert tried.returncode == 0, tried.stdout + tried.stderr
-    assert "answered: 250" in tried.stdout and "ev=smtp.stored" in tried.stdout
+    assert "answered: 250" in tried.stdout and "NOT there" not in tried.stdout
+    for word in ("berta@demo.test, 1 messages", "carol@other.test, 1 messages", "550 5.1.1", "multipart/report",
+                 "<berta@demo.test>: put into the mailbox", "<carol@other.test>: put into the mailbox",
+                 "<carol@other.test>: delivered", "<nobody@other.test>: failed for good", "report sent"):
+        assert word in tried.stdout, word + " is not in\n" + tried.stdout
     again = run("--background", "--data", data, "--ports", base)
     assert again.returncode == 1 and "already running" in again.stdout
     down = run("stop", "--data", data)
@@ -43,8 +49,12 @@ def test_run(data):
     up = run("--background", "--data", data, "--ports", base)
     assert up.returncode == 0, up.stdout + up.stderr
     tried = run("try", "--data", data)
-    assert "POP3" in tried.stdout and ": 2 messages" in tried.stdout
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert "berta@demo.test, 2 messages" in tried.stdout and "carol@other.test, 2 messages" in tried.stdout
     assert run("stop", "--data", data).returncode == 0
+    for host, port in (("127.0.0.1", 25), ("127.0.0.2", 25), ("127.0.0.1", 587)):
+        with socket.socket() as s:
+            assert s.connect_ex((host, int(base) + port)) != 0, f"{host} port {port} still answers"
 
 
 def test_usage():
