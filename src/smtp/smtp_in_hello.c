@@ -36,6 +36,9 @@ static const struct keyword {
     {"CHUNKING", 0, NULL, NULL},                                    /* RFC 3030 */
     {"SMTPUTF8", SMTP_EXT_UTF8, NULL, NULL},                        /* RFC 6531 */
     {"LIMITS", 0, NULL, say_limits},                                /* RFC 9422 */
+    /* RFC 3461 4: where senders are known. Elsewhere nobody hears from us that all went well (SEC-19): the host before
+     * us is told that we do not do it, and does it itself. */
+    {"DSN", SMTP_EXT_DSN, smtp_in_submits, NULL},
     {"STARTTLS", 0, starttls_possible, NULL},                       /* RFC 3207 */
     {"AUTH", SMTP_EXT_AUTH, smtp_in_auth_possible, smtp_in_auth_say}, /* RFC 4954 */
     {"XCLIENT", 0, smtp_in_xclient_listed, smtp_in_xclient_say},
@@ -45,7 +48,7 @@ unsigned smtp_in_hello_ext(const struct smtp_in *s)
 {
     unsigned ext = 0;
     for (size_t i = 0; i < COUNT_OF(keywords); i++)
-        if (keywords[i].when == NULL || (keywords[i].ext == SMTP_EXT_AUTH && smtp_in_submits(s)))
+        if (keywords[i].when == NULL || ((keywords[i].ext & (SMTP_EXT_AUTH | SMTP_EXT_DSN)) && smtp_in_submits(s)))
             ext |= keywords[i].ext;
     return ext;
 }
