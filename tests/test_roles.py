@@ -242,7 +242,7 @@ def serve(data, extra="", smtp=None):
     """Runs a server that is expected to end at once: (exit status, what it said)."""
     config = os.path.join(data, "postel.conf")
     with open(config, "w") as f:
-        f.write(f"[server]\ndata = {data}\n[listen]\nsmtp = 127.0.0.1:{smtp or free_port()}\npop3 = none\npop3s = none\nimap = none\nimaps = none\n{extra}")
+        f.write(f"[server]\ndata = {data}\n[listen]\nsmtp = 127.0.0.1:{smtp or free_port()}\nsubmission = none\nsubmissions = none\npop3 = none\npop3s = none\nimap = none\nimaps = none\n{extra}")
     done = subprocess.run([BINARY, "serve", "--config", config], capture_output=True, text=True, timeout=20)
     return done.returncode, done.stdout + done.stderr
 

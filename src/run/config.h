@@ -40,8 +40,8 @@
     X(sendmail, domain, TEXT, "", 0, 253, "the sendmail command puts it behind names without a domain; empty: server.hostname") \
     X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", 0, 16, "mail from other servers")                                     \
     X(listen, lmtp, ADDRS, "none", 0, 16, "mail from a server of yours by LMTP; never open to the net: no login is asked") \
-    X(listen, submission, ADDRS, "none", 0, 16, "mail from your own people, STARTTLS")                                 \
-    X(listen, submissions, ADDRS, "none", 0, 16, "mail from your own people in TLS")                                   \
+    X(listen, submission, ADDRS, "0.0.0.0:587 [::]:587", 0, 16, "mail from your own people, STARTTLS")                 \
+    X(listen, submissions, ADDRS, "0.0.0.0:465 [::]:465", 0, 16, "mail from your own people in TLS")                   \
     X(listen, pop3, ADDRS, "0.0.0.0:110 [::]:110", 0, 16, "POP3, STARTTLS by STLS")                                    \
     X(listen, pop3s, ADDRS, "0.0.0.0:995 [::]:995", 0, 16, "POP3 in TLS")                                              \
     X(listen, imap, ADDRS, "0.0.0.0:143 [::]:143", 0, 16, "IMAP, STARTTLS")                                            \
