@@ -19,7 +19,7 @@ struct model {
     struct smtp_model *out;
     struct arena *mem;
     enum service_id service;
-    bool loopback, dsn, tls_possible;
+    bool loopback, tls_possible;
     /* the connection */
     struct span in;         /* what is not read yet, marks included */
     struct str flight;
@@ -125,7 +125,7 @@ static int syntax_code(ptrdiff_t error)
 
 static unsigned extensions(const struct model *m)
 {
-    return SMTP_EXT_CORE | SMTP_EXT_UTF8 | (m->dsn ? SMTP_EXT_DSN : 0) | (submits(m) ? SMTP_EXT_AUTH : 0);
+    return SMTP_EXT_CORE | SMTP_EXT_UTF8 | (submits(m) ? SMTP_EXT_AUTH | SMTP_EXT_DSN : 0);
 }
 
 static struct span written(const struct smtp_path *p)
@@ -637,10 +637,10 @@ static void turn(struct model *m)
         account(m);
 }
 
-void smtp_model_run(enum service_id service, bool loopback, bool dsn, bool tls, struct span input, struct smtp_model *out,
+void smtp_model_run(enum service_id service, bool loopback, bool tls, struct span input, struct smtp_model *out,
                     struct arena *mem)
 {
-    struct model m = {.out = out, .mem = mem, .service = service, .loopback = loopback, .dsn = dsn, .tls_possible = tls,
+    struct model m = {.out = out, .mem = mem, .service = service, .loopback = loopback, .tls_possible = tls,
                       .in = input};
     *out = (struct smtp_model){0};
     str_init(&out->codes, mem);

@@ -22,8 +22,8 @@ struct smtp_model {
  * close_notify where there is TLS, and the rest in clear. Elsewhere they are nothing. */
 enum { SMTP_MODEL_TLS = 1, SMTP_MODEL_CLEAR = 2 };
 
-/* Runs the model; all lives in mem. dsn: RFC 3461 is announced. tls: STARTTLS is possible. */
-void smtp_model_run(enum service_id service, bool loopback, bool dsn, bool tls, struct span input, struct smtp_model *out,
+/* Runs the model; all lives in mem. tls: STARTTLS is possible. */
+void smtp_model_run(enum service_id service, bool loopback, bool tls, struct span input, struct smtp_model *out,
                     struct arena *mem);
 /* Are there so many whole replies in it? For session_flight. */
 bool smtp_model_heard(struct span said, size_t n);

@@ -11,7 +11,6 @@
 #include "smtp/smtp_in_testing.h"
 
 static struct tls_service *tls;
-static bool dsn;
 
 static const struct { enum limit_id id; int64_t value; } limits[] = {
     {LIMIT_MESSAGE_BYTES, 300}, /* so that small inputs reach them */
@@ -69,17 +68,6 @@ struct span smtp_model_codes(struct span said, struct arena *mem)
     return str_span(&out);
 }
 
-/* What only an announcement tells. */
-static WAITS void learn(struct arena *mem)
-{
-    static bool learnt;
-    if (learnt)
-        return;
-    struct span said = session_testing_talk(smtp_in_session_run, SERVICE_smtp, true, SPAN("EHLO a.example\r\n"), 0, mem);
-    dsn = span_find(said, SPAN("250-DSN\r\n")) > 0;
-    learnt = true;
-}
-
 WAITS struct span smtp_model_try(struct span input, struct arena *mem)
 {
     static const enum service_id services[] = {SERVICE_smtp, SERVICE_submission, SERVICE_lmtp, SERVICE_submissions};
@@ -88,8 +76,7 @@ WAITS struct span smtp_model_try(struct span input, struct arena *mem)
     unsigned how = input.n > 0 ? (unsigned char)input.p[0] : 0;
     enum service_id service = services[how & 3];
     bool loopback = how & 16;
-    learn(mem);
-    smtp_model_run(service, loopback, dsn, true, span_from(input, 1), &model, mem);
+    smtp_model_run(service, loopback, true, span_from(input, 1), &model, mem);
     smtp_in_seen->log_n = 0;
     struct span said = session_testing_flights(smtp_in_session_run, service, loopback, tls, model.flights, model.n,
                                                steps[how >> 2 & 3], mem);
