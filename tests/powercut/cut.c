@@ -283,17 +283,28 @@ static bool has_id(const struct model_request *q)
            q->id != MSG_ID_kv_set;
 }
 
-/* A front repeats what it got no answer to, and then now and then what it did. First the former, in their order: what
- * changed nothing may be in the store or not, and gives the same answer as long as nothing has changed since. */
+/* What the load got no answer to, in the order explained: what was done, or what was refused. */
+static int repeat_unanswered(struct check *k, bool done)
+{
+    for (size_t at = k->last_at; at < k->r->order.n; at++) {
+        uint32_t i = k->r->order.v[at];
+        const struct cut_op *op = &k->r->ops.v[i];
+        if ((k->state[i] & (BEGUN | ACKED)) != BEGUN || (op->got.ok != 0) != done)
+            continue;
+        if (((k->state[i] & IN) != 0 ? has_id(&op->q) : !is_age(op)) && repeat(k, i) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* A front repeats what it got no answer to, and then now and then what it did. First what was done: such a thing that
+ * changed nothing may be remembered by the store or not, and gives the same answer as long as nothing has changed since.
+ * What was refused is remembered by nobody, and may be done this time. */
 static int repeat_some(struct check *k)
 {
     struct disk_rand r = {k->c->seed};
-    for (size_t at = k->last_at; at < k->r->order.n; at++) {
-        uint32_t i = k->r->order.v[at];
-        bool no_answer = (k->state[i] & (BEGUN | ACKED)) == BEGUN, in = (k->state[i] & IN) != 0;
-        if (no_answer && (in ? has_id(&k->r->ops.v[i].q) : !is_age(&k->r->ops.v[i])) && repeat(k, i) != 0)
-            return -1;
-    }
+    if (repeat_unanswered(k, true) != 0 || repeat_unanswered(k, false) != 0)
+        return -1;
     for (uint32_t i = 0; i < k->r->ops.n; i++) {
         const struct cut_op *op = &k->r->ops.v[i];
         if ((k->state[i] & ACKED) != 0 && has_id(&op->q) && disk_chance(&r, op->round == k->last ? 100 : 5) && repeat(k, i) != 0)
