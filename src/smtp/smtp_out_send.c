@@ -141,17 +141,19 @@ static bool all_clean(const struct smtp_out_mail *m)
 
 /* ---- dialogue ---------------------------------------------------------------------------------------------------- */
 
-/* RFC 5321 4.5.3.1.10: 552 there means the same. */
+/* RFC 5321 4.5.3.1.10: 552 there means the same; unless its status says that it is about a mailbox. */
 static bool too_many(const struct smtp_out_reply *r)
 {
-    return r->code == 452 || (r->code == 552 && strcmp(r->status, "5.5.3") == 0);
+    if (r->code == 552)
+        return strcmp(r->status, "5.5.3") == 0 || strcmp(r->status, "5.0.0") == 0;
+    return r->code == 452 && strcmp(r->status, "4.2.2") != 0 && strcmp(r->status, "4.3.1") != 0;
 }
 
 /* What the server said of recipient i; the others behind "too many" are for another transaction. */
 static void note_rcpt(struct smtp_out_mail *m, size_t i, const struct smtp_out_reply *reply, size_t accepted)
 {
     struct smtp_out_rcpt *r = &m->rcpts[i];
-    if (accepted > 0 && too_many(reply) && strcmp(reply->status, "4.2.2") != 0 && strcmp(reply->status, "4.3.1") != 0)
+    if (accepted > 0 && too_many(reply))
         return;
     r->tried = true;
     r->accepted = reply->code / 100 == 2;
