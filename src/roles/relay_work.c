@@ -94,7 +94,10 @@ static WAITS enum smtp_out_scope open_one(struct work *w, struct relay_host *h, 
         want.user = relay_out.user;
         want.password = relay_out.password;
     }
-    snprintf(w->peer, sizeof w->peer, "%.*s [%s]", SPAN_ARGS(span_sub(h->name, 0, 70)), h->addr.text);
+    if (h->name.n > 0 && h->name.p[0] == '[') /* a literal says it all */
+        snprintf(w->peer, sizeof w->peer, "%.*s", SPAN_ARGS(span_sub(h->name, 0, 70)));
+    else
+        snprintf(w->peer, sizeof w->peer, "%.*s [%s]", SPAN_ARGS(span_sub(h->name, 0, 70)), h->addr.text);
     struct conn *c = conn_connect(&h->addr, NULL, LIMIT(RELAY_CONNECT_S) * 1000, &f);
     if (c == NULL) {
         smtp_out_say(why, QUEUE_DEFERRED, "4.4.1", "%s", f.text);
