@@ -1,12 +1,14 @@
 """relay against other servers that behave badly: what goes out, what is tried again, what is given up, and what the sender is
-told (issue "Queue and relay", REL-03, T16). The servers are lib.peer's on loopback addresses, the names come from lib.dns."""
+told (REL-03, T16). The servers are lib.peer's on loopback addresses, the names come from lib.dns."""
 import base64
 import email
 import email.policy
 import imaplib
 import os
+import random
 import re
 import shutil
+import signal
 import smtplib
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from lib.peer import CAPS, DROP, RST, Peer, Slow, Then
 from lib.server import PASSWORD, Server, free_port
 from test_mtasts import PolicyHost, certificate, pem_key
 
+ALL = os.environ.get("POSTEL_CHECK_ALL") == "yes"
 TEXT = "From: <alice@example.test>\r\nTo: <x@elsewhere.test>\r\nSubject: away\r\nMessage-ID: <{id}@example.test>\r\n\r\nthe body\r\n.a dot\r\n"
 QUICK = {
     "relay.allow": "127.0.0.0/8", "limits.retry_first_s": "1", "limits.retry_most_s": "1", "limits.relay_command_s": "2",
@@ -730,6 +733,40 @@ def once_or_noted(server, peer, to):
     for t in to:
         if len(peer.taken(t)) > 1:
             assert re.search(r"ev=queue.maybe_twice .*to=" + re.escape(t) + r"\b", noted), (t, len(peer.taken(t)))
+
+
+def test_killed_while_relaying():
+    """kill -9 of relay and store at random moments: nothing is lost; what came twice is noted (REL-03, RFC 1047)."""
+    kills = 200 if ALL else 12
+    w = World()
+    try:
+        # answers take a moment, so that many of the deaths fall between the dot and its answer
+        peer = w.peer("kill.other.test", {"body": Slow(0.03), "rcpt": Slow(0.01)})
+        to = []
+        for kill in range(kills):
+            for _ in range(4):
+                to.append(f"k{len(to)}@kill.other.test")
+                for attempt in range(100):
+                    try:
+                        submit(w.server, to[-1])
+                        break
+                    except (smtplib.SMTPException, OSError):
+                        time.sleep(0.1)  # store is just not there
+                else:
+                    raise AssertionError("nothing is taken any more\n" + w.server.log_tail())
+            time.sleep(random.random() * 0.1)
+            kind = "store" if kill % 4 == 0 else "relay"
+            for pid, name in w.server.roles().items():
+                if name == kind:
+                    os.kill(pid, signal.SIGKILL)
+                    break
+        wait_for(lambda: all(peer.taken(t) for t in to), 60 if ALL else 30, 0.3)
+        once_or_noted(w.server, peer, to)
+        assert wait_for(lambda: w.server.cli("queue", "list", "--plain") == "", 20, 0.3), w.server.cli("queue", "list")
+    except BaseException:
+        w.close(*sys.exc_info())
+        raise
+    w.close()
 
 
 def test_stopped_while_relaying():

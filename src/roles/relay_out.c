@@ -120,6 +120,7 @@ void relay_out_peer(const struct ipc_peer *peer, struct ipc_chan *ch)
 {
     if (peer->kind != ROLE_STORE || relay_out.stopping)
         return;
+    relay_out.epoch++;
     load_again = true;
     if (!loading && coro_start(load_main, NULL) != NULL)
         loading = true;

@@ -15,6 +15,7 @@ struct relay_out {
     struct span user, password;     /* of the smart host */
     struct arena mem;               /* of the above, for good */
     size_t workers;                 /* coroutines with a session */
+    uint64_t epoch;                 /* grows with each store that we meet: it knows no lease of the one before */
     bool stopping;
 };
 extern struct relay_out relay_out;

@@ -21,6 +21,7 @@ struct work {
     char peer[128];             /* "mx.example.org [192.0.2.1]" */
     bool open;
     struct arena lease, call;
+    uint64_t epoch;             /* relay_out.epoch of the store that gave the lease */
     struct ipc_pending *telling; /* a result on its way to the queue */
     size_t told;                 /* of so many recipients */
 };
@@ -36,6 +37,8 @@ struct job {
     struct smtp_out_rcpt *now;      /* those of this transaction, in order */
     const struct msg_queue_rcpt **now_rows;
     size_t n_now;
+    bool attempted;                 /* durable for this transaction: its accepted recipients may get it */
+    bool refused;                   /* the store did not take the attempt: nothing may be told of the message */
     struct ipc_pending *ahead;      /* the first bytes of the text, asked for while the envelope is talked over */
 };
 
@@ -183,7 +186,11 @@ static WAITS int note_attempt(void *arg, struct fail *f)
         if (j->now[i].accepted)
             rids[ask.rids.n++].rid = j->now_rows[i]->rid;
     ask.rids.v = rids;
-    return IPC_CALL(ROLE_STORE, queue_attempt, &ask, &r, &w->out.mem, f);
+    int told = w->epoch == relay_out.epoch ? IPC_CALL(ROLE_STORE, queue_attempt, &ask, &r, &w->out.mem, f)
+                                           : fail_temp(f, "4.3.2", "the queue was opened anew");
+    j->attempted = told == 0;
+    j->refused = told < 0;
+    return told;
 }
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
@@ -255,6 +262,13 @@ static WAITS void tell(struct work *w, const struct msg_queue_done *v, size_t n)
         not_told(w, n, &f);
 }
 
+/* A store that started anew may have given our recipients to another session by now: it is told only what became of an
+ * attempt that it knows of (REL-03). */
+static bool ours_to_tell(const struct job *j, const struct smtp_out_rcpt *r)
+{
+    return j->w->epoch == relay_out.epoch || (r != NULL && r->accepted && j->attempted);
+}
+
 /* The same answer for all that are left. */
 static WAITS void settle_rest(struct job *j, const struct smtp_out_answer *a)
 {
@@ -264,6 +278,8 @@ static WAITS void settle_rest(struct job *j, const struct smtp_out_answer *a)
         if (j->done[i])
             continue;
         j->done[i] = true;
+        if (!ours_to_tell(j, NULL))
+            continue;
         v[n++] = done_of(j->w, j->rows[i], a, false);
         log_result(j->w, j, j->rows[i], a);
     }
@@ -290,6 +306,8 @@ static WAITS size_t note_answers(struct job *j)
         if (!r->tried || elsewhere(w, r))
             continue;
         j->done[i] = true;
+        if (!ours_to_tell(j, r))
+            continue;
         v[n++] = done_of(w, j->rows[i], &r->answer, r->dsn_sent && r->accepted);
         log_result(w, j, j->rows[i], &r->answer);
     }
@@ -315,9 +333,26 @@ static WAITS void transact(struct job *j)
         .sender = j->m->sender, .envid = j->m->envid, .size = j->m->size, .flags = j->m->flags, .ret = j->m->ret,
         .rcpts = j->now, .n = j->n_now, .arg = j, .read = read_body, .attempt = note_attempt,
     };
+    j->attempted = j->refused = false;
     read_ahead(j);
     smtp_out_send(&j->w->out, &mail);
     read_ahead_end(j);
+}
+
+/* The store did not take our attempt: whatever we would say could be about another session's. The lease goes back, when
+ * it is one that this store knows. */
+static WAITS void leave(struct job *j)
+{
+    struct msg_queue_return post = {0};
+    struct msg_queue_rid *rids = arena_alloc(&j->w->lease, j->n * sizeof *rids);
+    for (size_t i = 0; i < j->n; i++)
+        if (!j->done[i])
+            rids[post.rids.n++].rid = j->rows[i]->rid;
+    post.rids.v = rids;
+    if (j->w->epoch == relay_out.epoch && post.rids.n > 0)
+        ipc_post_to(ROLE_STORE, MSG_ID_queue_return, &post);
+    LOG(LOG_WARN, "relay.left", L_ID(j->m->trace), L_Z("host", j->w->peer), L_INT("rcpts", (int64_t)post.rids.n));
+    hang_up(j->w);
 }
 
 /* Everybody of this message gets an answer, or all hosts were tried. */
@@ -341,6 +376,10 @@ static WAITS void deliver(struct job *j)
             return;
         }
         transact(j);
+        if (j->refused) {
+            leave(j);
+            return;
+        }
         size_t n = note_answers(j);
         if (!w->out.over)
             queue_destination_good(&relay_out.table, w->d);
@@ -404,6 +443,7 @@ static WAITS bool work_some(struct work *w)
         LOG(LOG_WARN, "relay.lease", L_Z("domain", w->d->domain), L_Z("why", f.text));
         return false; /* store tells all domains again when it is back */
     }
+    w->epoch = relay_out.epoch;
     int64_t next = l.next_due_ms == 0 ? INT64_MAX
                                       : clock_mono_ms() + MAX_OF(l.next_due_ms - clock_now_ms(), (int64_t)0);
     queue_destination_leased(&relay_out.table, w->d, next);
@@ -415,6 +455,8 @@ static WAITS bool work_some(struct work *w)
             told(w);
             return false;
         }
+        if (w->epoch != relay_out.epoch)
+            break; /* these leases are gone */
         job_of(&j, w, &l, &l.messages.v[i]);
         deliver(&j);
     }
