@@ -1,5 +1,5 @@
 /* sendmail: nothing but an SMTP client of the server on this machine, with no right that its user has not: no setuid, no
- * file of the server's (SEC-27, doc/decisions/13-sendmail.md). So it sends to whom port 25 takes mail for. */
+ * file of the server's (SEC-27, doc/decisions/14-sendmail.md). So it sends to whom port 25 takes mail for. */
 #include "admin/admin_sendmail.h"
 
 #include <errno.h>
