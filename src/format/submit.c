@@ -110,7 +110,8 @@ void submit_read(struct span message, struct span date, struct span msgid, struc
     if (r.truncated || fields > (size_t)LIMIT(HEADER_FIELDS))
         out->faults |= SUBMIT_FULL;
     out->faults |= w.froms == 0 ? SUBMIT_NO_FROM : w.froms > 1 ? SUBMIT_MANY_FROM : 0;
-    add_missing(&w, end, r.at == end && (end < message.n || !w.date || !w.msgid), date, msgid);
+    bool empty_line = span_starts(span_from(message, end), SPAN("\r\n")) || span_starts(span_from(message, end), SPAN("\n"));
+    add_missing(&w, end, !empty_line && (end < message.n || !w.date || !w.msgid), date, msgid);
     for (int i = 0; i < AUTHORS; i++)
         str_add(&all, str_span(&w.authors[i]));
     if (all.n > AUTHORS_BYTES)
