@@ -138,7 +138,7 @@ static ptrdiff_t take_quoted(struct span in)
 }
 
 /* Local-part = Dot-string / Quoted-string */
-static ptrdiff_t take_local(struct span in)
+ptrdiff_t smtp_grammar_local(struct span in)
 {
     size_t n = 0;
     if (at(in, 0) == '"')
@@ -178,7 +178,7 @@ static ptrdiff_t take_route(struct span in)
 /* Mailbox = Local-part "@" ( Domain / address-literal ) */
 static ptrdiff_t take_mailbox(struct span in, struct smtp_path *out)
 {
-    ptrdiff_t r = take_local(in);
+    ptrdiff_t r = smtp_grammar_local(in);
     if (r < 0)
         return r;
     size_t n = (size_t)r;

@@ -33,6 +33,7 @@ ptrdiff_t smtp_grammar_rcpt(struct span args, unsigned ext, struct smtp_path *pa
 ptrdiff_t smtp_grammar_bdat(struct span args, uint64_t *size, bool *last); /* "1000", "0 LAST": RFC 3030 2 */
 
 /* Parts, for others: how much of the start of `in` is one. */
+ptrdiff_t smtp_grammar_local(struct span in); /* dot-string or quoted-string, UTF-8 allowed (RFC 6531 3.3) */
 ptrdiff_t smtp_grammar_domain(struct span in);
 ptrdiff_t smtp_grammar_literal(struct span in); /* "[192.0.2.1]", "[IPv6:...]", "[tag:...]" */
 /* Appends the address as others compare it: quotes and backslashes of the local part removed, "@", domain. */

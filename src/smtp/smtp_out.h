@@ -63,7 +63,7 @@ WAITS void smtp_out_close(struct smtp_out *s);
 bool smtp_out_ready(const struct smtp_out *s);
 
 struct smtp_out_rcpt {
-    struct span address;       /* local@domain, the domain in A-labels unless the message is SMTPUTF8 */
+    struct span address;       /* as in an envelope: a local part keeps its quotes */
     uint32_t notify;           /* enum dsn_notify */
     struct span orcpt;         /* "rfc822;address", or empty */
     bool tried;                /* false: the server takes no more at once; send again in a transaction of its own */

@@ -1,6 +1,7 @@
 /* One transaction: envelope, text, answers. With PIPELINING everything up to the text goes in one group (RFC 2920). */
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "smtp/smtp_grammar.h"
 #include "smtp/smtp_out_data.h"
 
 /* ---- what the server cannot do --------------------------------------------------------------------------------------- */
@@ -42,27 +43,20 @@ static void add_xtext(struct str *out, struct span text)
     }
 }
 
-/* The local part in quotes where it is no dot-string (RFC 5321 4.1.2). */
+/* Addresses come as they were written in an envelope; a local part that was made otherwise (SRS of one in quotes) and is
+ * none (RFC 5321 4.1.2) gets its quotes here. */
 static void add_path(struct str *out, struct span address)
 {
-    static const char atext[] = "!#$%&'*+-/=?^_`{|}~";
     ptrdiff_t at = span_rfind_char(address, '@');
     struct span local = span_sub(address, 0, at < 0 ? address.n : (size_t)at);
-    bool quote = local.n == 0 || local.p[0] == '.' || local.p[local.n - 1] == '.' || span_find(local, SPAN("..")) >= 0;
-    for (size_t i = 0; i < local.n && !quote; i++) {
-        unsigned char b = (unsigned char)local.p[i];
-        quote = !(b >= 128 || (b >= '0' && b <= '9') || ((b | 32) >= 'a' && (b | 32) <= 'z') || b == '.'
-                  || strchr(atext, b) != NULL);
-    }
-    str_addc(out, '<');
-    if (address.n > 0 && quote)
-        str_addc(out, '"');
+    bool quote = address.n > 0 && smtp_grammar_local(local) != (ptrdiff_t)local.n;
+    str_addz(out, quote ? "<\"" : "<");
     for (size_t i = 0; i < local.n; i++) {
         if (quote && (local.p[i] == '"' || local.p[i] == '\\'))
             str_addc(out, '\\');
         str_addc(out, local.p[i]);
     }
-    if (address.n > 0 && quote)
+    if (quote)
         str_addc(out, '"');
     str_add(out, span_from(address, local.n));
     str_addc(out, '>');

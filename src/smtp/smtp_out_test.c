@@ -300,11 +300,13 @@ static void delivered_in_chunks(void **state)
 static void envelope_parameters(void **state)
 {
     RCPTS({.address = SPAN("bob@them.example"), .notify = DSN_SUCCESS | DSN_DELAY, .orcpt = SPAN("rfc822;bo+b=x@them.example")},
-          {.address = SPAN("o d\"d@them.example"), .notify = DSN_NEVER});
+          {.address = SPAN("\"o d\\\"d\"@them.example"), .notify = DSN_NEVER}, {.address = SPAN("o d\"d@them.example")},
+          {.address = SPAN("\"open@them.example")});
     t->script = EHLO(PIPE "S: 250-DSN\nS: 250-8BITMIME\nS: 250-SMTPUTF8\nS: 250-SIZE\n")
         "C: MAIL FROM:<ann@us.example> SIZE=30 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb+3D+20c\n"
         "C: RCPT TO:<bob@them.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;bo+2Bb+3Dx@them.example\n"
-        "C: RCPT TO:<\"o d\\\"d\"@them.example> NOTIFY=NEVER\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\nD\n"
+        "C: RCPT TO:<\"o d\\\"d\"@them.example> NOTIFY=NEVER\nC: RCPT TO:<\"o d\\\"d\"@them.example>\n"
+        "C: RCPT TO:<\"\\\"open\"@them.example>\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\nD\n"
         "S: 250 ok\nC: QUIT\nS: 221 bye\n";
     t->flags = ENVELOPE_8BIT | ENVELOPE_SMTPUTF8;
     t->ret = DSN_RET_HDRS;
