@@ -43,11 +43,11 @@ def wait_for(what, seconds=20, every=0.1):
 
 
 def submit(server, to, text=None, sender="alice@example.test", options=(), rcpt_options=()):
-    """Hands a message in as alice does."""
+    """Hands a message in as its sender does."""
     to = [to] if isinstance(to, str) else to
     text = TEXT.format(id=re.sub(r"[^a-z0-9.-]", ".", to[0])) if text is None else text
     with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=60) as smtp:
-        smtp.login("alice@example.test", PASSWORD)
+        smtp.login(sender, PASSWORD)
         assert smtp.sendmail(sender, to, text, mail_options=options, rcpt_options=rcpt_options) == {}
 
 
@@ -498,6 +498,14 @@ def test_idn_in_utf8(world):
     assert wait_for(lambda: peer.taken())
 
 
+def test_quoted_local_part(world):
+    """In one pair of quotes, as it came."""
+    peer = world.peer("quoted.other.test")
+    to = '"o d"@quoted.other.test'
+    submit(world.server, to)
+    assert wait_for(lambda: [r for m in peer.taken() for r in m.rcpts]) == [to]
+
+
 def test_a_dead_domain_delays_nobody(world):
     """REL: twenty messages for hosts that never answer, and one for a live one."""
     world.peer("dead.other.test", {"greeting": Slow(30)})
@@ -715,10 +723,16 @@ def test_smart_host():
             assert final(server, "x@elsewhere.test")[-1]["result"] == "delivered"
             assert base64.b64decode(smart.sessions[0].user.split()[1]) == b"\0postel\0geheim 1"
             assert len(smart.taken()) == 1 and smart.taken()[0].tls
-            for to in ("x@direct.test", "x@a.direct.test"):
+            for to in ("x@direct.test", "x@a.direct.test", "x@not-in-dns.direct.test"):
                 submit(server, to)
                 assert final(server, to)[-1]["result"] == "delivered"
-            assert len(direct.taken()) == len(below.taken()) == 1 and len(smart.taken()) == 1
+            assert (len(direct.taken()), len(below.taken()), len(smart.taken())) == (1, 2, 1)
+            with pytest.raises(smtplib.SMTPRecipientsRefused):  # no route, no domain
+                submit(server, "x@not-in-dns.elsewhere.test")
+            with Peer("127.0.9.4", port) as bobs:
+                submit(server, "y@elsewhere.test", "From: bob@example.test\r\n\r\nx\r\n", "bob@example.test")
+                assert final(server, "y@elsewhere.test")[-1]["result"] == "delivered"
+                assert len(bobs.taken()) == 1
         assert not any(s.user for s in direct.sessions + below.sessions)
     shutil.rmtree(folder)
 

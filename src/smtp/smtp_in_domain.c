@@ -1,39 +1,21 @@
-/* Asks relay for a domain's MX and, without one, its addresses; relay keeps the answers as long as they live. */
+/* Has a domain somebody who takes its mail? Relay keeps the answers as long as they live. */
 #include "smtp/smtp_in_domain.h"
 
 #include <limits.h>
 
-enum { TYPE_A = 1, TYPE_MX = 15, TYPE_AAAA = 28 }; /* RFC 1035 3.2.2, RFC 3596 2.1 */
-enum { WAIT_MS = 5000 };
-
-static WAITS enum dns_status ask(struct span domain, unsigned type, struct msg_dns_r *out, struct arena *mem)
-{
-    struct msg_dns in = {.name = domain, .type = type};
-    struct fail f;
-    if (ipc_call(ROLE_RELAY, MSG_ID_dns, &in, out, mem, WAIT_MS, &f, NULL) < 0)
-        return DNS_SERVFAIL;
-    return out->status;
-}
-
-/* RFC 7505 3: one record, and its exchange is the root */
-static bool null_mx(const struct msg_dns_r *r)
-{
-    return r->records.n == 1 && r->records.v[0].rdata.n == 3 && r->records.v[0].rdata.p[2] == 0;
-}
+#include "run/dns.h"
 
 WAITS enum smtp_in_domain smtp_in_domain_ask(struct span domain, struct arena *mem)
 {
-    struct msg_dns_r out;
-    enum dns_status is = ask(domain, TYPE_MX, &out, mem);
-    if (is == DNS_OK && out.records.n > 0)
-        return null_mx(&out) ? SMTP_IN_DOMAIN_NULL_MX : SMTP_IN_DOMAIN_OK;
-    /* RFC 5321 5.1: without an MX the domain is its own */
-    static const unsigned types[] = {TYPE_A, TYPE_AAAA};
-    for (size_t i = 0; i < COUNT_OF(types) && is == DNS_NODATA; i++) {
-        is = ask(domain, types[i], &out, mem);
-        if (is == DNS_OK)
-            return SMTP_IN_DOMAIN_OK;
-    }
+    struct dns_mx mx;
+    struct dns_addresses own;
+    enum dns_status is = dns_mx(domain, &mx, mem);
+    if (is == DNS_OK)
+        return mx.null_mx ? SMTP_IN_DOMAIN_NULL_MX : SMTP_IN_DOMAIN_OK;
+    if (is == DNS_NODATA) /* RFC 5321 5.1: without an MX the domain is its own */
+        is = dns_addresses(domain, &own, mem);
+    if (is == DNS_OK)
+        return SMTP_IN_DOMAIN_OK;
     return is == DNS_NXDOMAIN || is == DNS_NODATA ? SMTP_IN_DOMAIN_NONE : SMTP_IN_DOMAIN_UNKNOWN;
 }
 

@@ -2,7 +2,8 @@
 #ifndef POSTEL_SMTP_IN_DOMAIN_H
 #define POSTEL_SMTP_IN_DOMAIN_H
 
-#include "run/ipc.h"
+#include "base/arena.h"
+#include "run/coro.h"
 
 enum smtp_in_domain {
     SMTP_IN_DOMAIN_OK,
@@ -11,7 +12,7 @@ enum smtp_in_domain {
     SMTP_IN_DOMAIN_UNKNOWN, /* nobody knows now: to be taken for good */
 };
 
-/* domain: A-labels. Waits as long as relay takes, at most some seconds. */
+/* domain: A-labels. Waits as long as relay takes (dns.timeout). */
 WAITS enum smtp_in_domain smtp_in_domain_ask(struct span domain, struct arena *mem);
 /* A domain that many write to, or `own`, that is nearly `domain`; empty when none is near. Static, or own itself. */
 struct span smtp_in_domain_suggest(struct span domain, struct span own);

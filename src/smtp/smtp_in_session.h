@@ -43,6 +43,7 @@ struct smtp_in_tx {
     size_t frame_bytes;  /* that targets, remotes and notes take in the frame */
     uint64_t size;       /* that MAIL announced (RFC 1870) */
     uint32_t flags;      /* enum envelope_flag */
+    bool no_dns;         /* an answer did not come: no further one is waited for in this transaction */
     uint32_t ret;        /* enum dsn_ret */
     struct span envid;
     VEC(struct msg_ingest_target) targets; /* one per account; their spans, and those of the others, live in mem */

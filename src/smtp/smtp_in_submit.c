@@ -2,6 +2,8 @@
 #include "smtp/smtp_in_submit.h"
 
 #include "base/limits.h"
+#include "base/log.h"
+#include "queue/queue_route.h"
 #include "run/config.h"
 #include "run/scanner.h"
 #include "smtp/smtp_in_domain.h"
@@ -39,11 +41,33 @@ WAITS int smtp_in_submit_identity(struct smtp_in *s, struct span address, struct
 
 /* ---- to whom ------------------------------------------------------------------------------------------------------------ */
 
+/* A domain with a route of its own need not be in DNS: mail for it goes where the route says. */
+static bool has_route(const struct smtp_in *s, struct span domain)
+{
+    static struct queue_routes routes; /* of the configuration, which stays as it is while the process lives */
+    static struct arena mem;
+    static bool read;
+    struct queue_hop hop;
+    struct fail f;
+    if (!read) {
+        arena_init(&mem);
+        read = true;
+        if (queue_route_parse(&routes, config_text(CONFIG_relay_routes), config_text(CONFIG_relay_smarthost),
+                              (uint16_t)config_count(CONFIG_relay_port), &mem, &f) < 0)
+            LOG(LOG_WARN, "smtp.routes", L_Z("why", f.text)); /* relay does not start with them */
+    }
+    queue_route_find(&routes, SPAN_NONE, s->tx.sender, domain, &hop);
+    return !hop.mx && !hop.login;
+}
+
 static WAITS int domain_takes_mail(struct smtp_in *s, struct span domain, int *code, struct fail *f)
 {
     char near[64] = "";
     const char *z = arena_z(&s->cmd, domain);
+    if (s->tx.no_dns || has_route(s, domain))
+        return 0;
     enum smtp_in_domain is = smtp_in_domain_ask(domain, &s->cmd);
+    s->tx.no_dns = is == SMTP_IN_DOMAIN_UNKNOWN;
     if (is == SMTP_IN_DOMAIN_OK || is == SMTP_IN_DOMAIN_UNKNOWN)
         return 0;
     struct span own = span_from(s->user, (size_t)(span_rfind_char(s->user, '@') + 1));

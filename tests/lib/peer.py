@@ -168,7 +168,7 @@ class Session:
             if self.say("mail", "250 2.1.0 ok"):
                 self.mail = mail
         elif verb == "RCPT" and self.mail:
-            path, _, options = rest[3:].partition(" ")
+            path, _, options = rest[rest.index("<"):].partition("> ")  # a local part in quotes may hold a space
             if self.say("rcpt", "250 2.1.5 ok"):
                 self.mail.rcpts.append(path.strip("<>"))
                 self.mail.rcpt_options.append(options.split())
