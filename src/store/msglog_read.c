@@ -138,21 +138,6 @@ static void file_put(struct msglog *l, int fd, struct msglog_fd *slot)
     pthread_mutex_unlock(&l->read_lock);
 }
 
-static int read_all(int fd, char *out, size_t n, uint64_t at)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, out + done, n - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            errno = got == 0 ? ENODATA : errno;
-            return -1;
-        }
-        done += (size_t)got;
-    }
-    return 0;
-}
-
 /* ---- checking ---- */
 
 static int damaged(const struct msglog_place *p, const char *what, struct fail *f)
@@ -187,7 +172,7 @@ static int check_body(struct msglog *l, const struct msglog_place *p, int fd, ui
     int rc = 0;
     for (uint64_t at = 0; at < p->len && rc == 0; at += READ_WHOLE) {
         size_t n = (size_t)MIN_OF((uint64_t)READ_WHOLE, p->len - at);
-        if (read_all(fd, buf, n, body_at + at) != 0)
+        if (store_io_read_all(fd, buf, n, body_at + at) != 0)
             rc = damaged(p, strerror(errno), f);
         crc = crc32c(crc, buf, n);
     }
@@ -207,7 +192,7 @@ static int read_small(const struct msglog_place *p, int fd, uint64_t at, size_t 
 {
     size_t skip = MSGLOG_HEADER + p->meta, len = (size_t)p->len;
     char *buf = arena_alloc(mem, skip + len);
-    if (read_all(fd, buf, skip + len, p->off) != 0)
+    if (store_io_read_all(fd, buf, skip + len, p->off) != 0)
         return damaged(p, strerror(errno), f);
     const unsigned char *h = (const unsigned char *)buf;
     if (check_head(p, h, f) != 0)
@@ -229,12 +214,12 @@ static int read_large(struct msglog *l, const struct msglog_place *p, int log_fd
         return damaged(p, strerror(errno), f);
     int rc = 0;
     if (*checked_slot(l, p->bid) != p->bid) {
-        rc = read_all(log_fd, buf, MSGLOG_HEADER + p->meta, p->off) != 0 ? damaged(p, strerror(errno), f)
+        rc = store_io_read_all(log_fd, buf, MSGLOG_HEADER + p->meta, p->off) != 0 ? damaged(p, strerror(errno), f)
                                                                          : check_head(p, (unsigned char *)buf, f);
         if (rc == 0)
             rc = check_body(l, p, fd, body_at, msglog_get32((unsigned char *)buf + 12), f);
     }
-    if (rc == 0 && read_all(fd, buf, n, body_at + at) != 0)
+    if (rc == 0 && store_io_read_all(fd, buf, n, body_at + at) != 0)
         rc = damaged(p, strerror(errno), f);
     *out = span_of(buf, n);
     if (p->big)

@@ -65,6 +65,21 @@ int store_io_write_all(int fd, struct iovec *v, size_t n, uint64_t at)
     return 0;
 }
 
+int store_io_read_all(int fd, void *out, size_t n, uint64_t at)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t got = pread(fd, (char *)out + done, n - done, (off_t)(at + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            errno = got == 0 ? ENODATA : errno;
+            return -1;
+        }
+        done += (size_t)got;
+    }
+    return 0;
+}
+
 int store_io_create(int dir, const char *name)
 {
     if (store_io->unlink(dir, name) != 0 && errno != ENOENT)

@@ -24,6 +24,9 @@ void store_io_no_sync(void);            /* for this process: syncs do nothing. B
 /* Writes all of v at `at`, whatever short writes come; v is changed. 0, or -1 with errno. */
 int store_io_write_all(int fd, struct iovec *v, size_t n, uint64_t at);
 
+/* Reads all n bytes at `at`. 0, or -1 with errno (ENODATA: the file ends before). */
+int store_io_read_all(int fd, void *out, size_t n, uint64_t at);
+
 /* A new, empty file whatever had the name: after a power cut a name may be a second one of a file in use (a rename of
  * which one half is on disk, a link), so it is never truncated. A descriptor for writing and reading, or -1 with errno. */
 int store_io_create(int dir, const char *name);

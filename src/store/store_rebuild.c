@@ -234,15 +234,8 @@ static bool is_stray(struct store_rebuild *r, const char *name)
     uint64_t bid;
     if (strlen(name) != 16 || num_hex(span_z(name), UINT64_MAX, &bid) != 0)
         return false;
-    size_t low = 0, high = r->records.n;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (r->records.v[mid].bid < bid)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low == r->records.n || r->records.v[low].bid != bid;
+    size_t at = store_rebuild_find(r, bid);
+    return at == r->records.n || r->records.v[at].bid != bid;
 }
 
 static void keep_strays(struct store_rebuild *r)

@@ -7,17 +7,10 @@ enum { ROWS = 5000 };
 /* The record to use of a blob, or NULL. */
 static const struct rebuild_record *find(const struct store_rebuild *r, uint64_t bid)
 {
-    size_t low = 0, high = r->records.n, to;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        if (r->records.v[mid].bid < bid)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low == r->records.n || r->records.v[low].bid != bid)
+    size_t at = store_rebuild_find(r, bid), to;
+    if (at == r->records.n || r->records.v[at].bid != bid)
         return NULL;
-    store_rebuild_group(r, low, &to);
+    store_rebuild_group(r, at, &to);
     return &r->records.v[to - 1];
 }
 

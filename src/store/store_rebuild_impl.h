@@ -48,6 +48,7 @@ int store_rebuild_open(struct store_rebuild *r, uint32_t seg);   /* descriptor o
 
 int store_rebuild_log(struct store_rebuild *r, struct fail *f);     /* store_rebuild_log.c */
 /* The records of one blob are [from, to); the one to use is the last, others may be older copies of it. */
+size_t store_rebuild_find(const struct store_rebuild *r, uint64_t bid); /* the first with bid or above; records.n: none */
 void store_rebuild_group(const struct store_rebuild *r, size_t from, size_t *to);
 
 int store_rebuild_trees(struct store_rebuild *r);       /* store_rebuild_box.c: mailboxes that the log names */

@@ -224,6 +224,19 @@ static void drop_repeated(struct store_rebuild *r)
     r->records.n = kept;
 }
 
+size_t store_rebuild_find(const struct store_rebuild *r, uint64_t bid)
+{
+    size_t low = 0, high = r->records.n;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (r->records.v[mid].bid < bid)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
 void store_rebuild_group(const struct store_rebuild *r, size_t from, size_t *to)
 {
     for (*to = from; *to < r->records.n && r->records.v[*to].bid == r->records.v[from].bid;)

@@ -4,10 +4,10 @@
 #include "format/edit.h"
 #include "store/crc32c.h"
 #include "store/msglog_impl.h"
+#include "store/store_io.h"
 #include "store/store_impl.h"
 #include "store/store_rebuild_impl.h"
 
-#include <errno.h>
 #include <fcntl.h>
 
 enum { PER_COMMIT = 2000, BODY_MOST = 1 << 30 };
@@ -24,19 +24,6 @@ struct held {
 
 /* ---- reading ---- */
 
-static int read_all(int fd, char *out, size_t n, uint64_t at)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, out + done, n - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return -1;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
 static bool read_body(struct store_rebuild *r, struct held *x, int seg_fd)
 {
     char name[MSGLOG_NAME], path[64];
@@ -51,7 +38,7 @@ static bool read_body(struct store_rebuild *r, struct held *x, int seg_fd)
         fd = openat(r->dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         at = 0;
     }
-    bool fine = fd >= 0 && read_all(fd, p, (size_t)x->len, at) == 0 && crc32c(0, p, (size_t)x->len) == msglog_get32(x->h + 12);
+    bool fine = fd >= 0 && store_io_read_all(fd, p, (size_t)x->len, at) == 0 && crc32c(0, p, (size_t)x->len) == msglog_get32(x->h + 12);
     if (x->big && fd >= 0)
         close(fd);
     x->body = fine ? span_of(p, (size_t)x->len) : SPAN_NONE;
@@ -63,13 +50,13 @@ static bool hold(struct store_rebuild *r, const struct rebuild_record *rec, stru
 {
     *x = (struct held){.seg = rec->seg, .off = rec->off};
     int fd = store_rebuild_open(r, rec->seg);
-    if (fd < 0 || read_all(fd, (char *)x->h, MSGLOG_HEADER, rec->off) != 0)
+    if (fd < 0 || store_io_read_all(fd, (char *)x->h, MSGLOG_HEADER, rec->off) != 0)
         return false;
     x->meta_n = msglog_get32(x->h + 8);
     x->len = msglog_get64(x->h + 16);
     x->big = (x->h[5] & MSGLOG_BIG) != 0;
     char *meta = arena_alloc(&r->one, x->meta_n + 1);
-    if (read_all(fd, meta, x->meta_n, rec->off + MSGLOG_HEADER) != 0 || store_meta_read(span_of(meta, x->meta_n), &x->meta) != 0)
+    if (store_io_read_all(fd, meta, x->meta_n, rec->off + MSGLOG_HEADER) != 0 || store_meta_read(span_of(meta, x->meta_n), &x->meta) != 0)
         return false;
     x->whole = read_body(r, x, fd);
     return true;

@@ -17,7 +17,6 @@
 #include "store/store_text.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -59,19 +58,6 @@ void store_sweep_files(struct store *s)
 
 struct walk { int fd; struct store_sweep *w; size_t bytes, records; };
 
-static int read_at(int fd, void *out, size_t n, uint64_t at)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, (char *)out + done, n - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return -1;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
 /* A segment whose records cannot all be read stays as it is: what is in it may be wanted. verify says what is wrong. */
 static int leave(struct store *s, const char *why)
 {
@@ -95,7 +81,7 @@ static int is_live(struct store *s, uint64_t bid)
 static int note_is_live(struct store *s, struct walk *w, uint64_t meta)
 {
     char *p = arena_alloc(&s->mem, (size_t)meta + 1);
-    if (read_at(w->fd, p, (size_t)meta, s->sweep.at + MSGLOG_HEADER) != 0)
+    if (store_io_read_all(w->fd, p, (size_t)meta, s->sweep.at + MSGLOG_HEADER) != 0)
         return 0;
     return store_note_swept(s, span_of(p, (size_t)meta));
 }
@@ -104,7 +90,7 @@ static int take_live(struct store *s, struct walk *w, const unsigned char *h, si
 {
     uint32_t meta = msglog_get32(h + 8);
     unsigned char *p = arena_alloc(&s->mem, total);
-    if (read_at(w->fd, p, total, s->sweep.at) != 0)
+    if (store_io_read_all(w->fd, p, total, s->sweep.at) != 0)
         return leave(s, "cannot be read");
     struct span body = span_of(p + MSGLOG_HEADER + meta, total - MSGLOG_HEADER - meta);
     if (crc32c(crc32c(0, p, 60), p + MSGLOG_HEADER, meta) != msglog_get32(p + 60) ||
@@ -123,7 +109,7 @@ static int take_live(struct store *s, struct walk *w, const unsigned char *h, si
 static int look(struct store *s, struct walk *w)
 {
     unsigned char h[MSGLOG_HEADER];
-    if (s->sweep.at + MSGLOG_HEADER > s->sweep.end || read_at(w->fd, h, sizeof h, s->sweep.at) != 0)
+    if (s->sweep.at + MSGLOG_HEADER > s->sweep.end || store_io_read_all(w->fd, h, sizeof h, s->sweep.at) != 0)
         return leave(s, "ends within a record");
     uint64_t body = (h[5] & MSGLOG_BIG) != 0 ? 0 : msglog_get64(h + 16), meta = msglog_get32(h + 8);
     if (memcmp(h, "PLOG", 4) != 0 || h[6] != MSGLOG_HEADER || meta > s->sweep.end || body > s->sweep.end ||

@@ -1,5 +1,6 @@
 /* store_verify_log: every record of the message log against its checksums, whether something refers to it or not. */
 #include "store/store_verify_impl.h"
+#include "store/store_io.h"
 #include "store/crc32c.h"
 #include "store/msglog_impl.h"
 
@@ -10,19 +11,6 @@
 
 enum { STEP_BYTES = 4 * 1024 * 1024, STEP_RECORDS = 2000, CHUNK = 64 * 1024, META_MOST = 16 * 1024 * 1024 };
 
-static int read_at(int fd, void *out, size_t n, uint64_t at)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, (char *)out + done, n - done, (off_t)(at + done));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return -1;
-        done += (size_t)got;
-    }
-    return 0;
-}
-
 int store_verify_crc(int fd, uint64_t at, uint64_t n, uint32_t *out)
 {
     char *buf = base_alloc(CHUNK);
@@ -30,7 +18,7 @@ int store_verify_crc(int fd, uint64_t at, uint64_t n, uint32_t *out)
     *out = 0;
     for (uint64_t done = 0; done < n && rc == 0; done += CHUNK) {
         size_t some = (size_t)MIN_OF((uint64_t)CHUNK, n - done);
-        rc = read_at(fd, buf, some, at + done);
+        rc = store_io_read_all(fd, buf, some, at + done);
         *out = crc32c(*out, buf, some);
     }
     free(buf);
@@ -53,7 +41,7 @@ bool store_verify_segment(struct store_verify *v, uint32_t seg)
 
 const char *store_verify_header(int fd, uint64_t off, uint64_t end, unsigned char *h)
 {
-    if (off + MSGLOG_HEADER > end || read_at(fd, h, MSGLOG_HEADER, off) != 0)
+    if (off + MSGLOG_HEADER > end || store_io_read_all(fd, h, MSGLOG_HEADER, off) != 0)
         return "segment is too short";
     uint64_t meta = msglog_get32(h + 8), body = (h[5] & MSGLOG_BIG) != 0 ? 0 : msglog_get64(h + 16);
     if (memcmp(h, "PLOG", 4) != 0 || h[4] != 1 || h[6] != MSGLOG_HEADER)
@@ -61,7 +49,7 @@ const char *store_verify_header(int fd, uint64_t off, uint64_t end, unsigned cha
     if (meta > META_MOST || meta > end || body > end || off + MSGLOG_HEADER + meta + body > end)
         return "record's lengths are damaged";
     char *p = base_alloc((size_t)meta + 1);
-    int rc = read_at(fd, p, (size_t)meta, off + MSGLOG_HEADER);
+    int rc = store_io_read_all(fd, p, (size_t)meta, off + MSGLOG_HEADER);
     uint32_t crc = crc32c(crc32c(0, h, 60), p, (size_t)meta);
     free(p);
     return rc != 0 ? "segment is too short" : crc != msglog_get32(h + 60) ? "header checksum" : NULL;
@@ -73,7 +61,7 @@ uint64_t store_verify_resync(int fd, uint64_t off, uint64_t end)
     char *buf = base_alloc(CHUNK + 4);
     for (uint64_t at = off + 1; at < end; at += CHUNK) {
         size_t n = (size_t)MIN_OF((uint64_t)CHUNK + 3, end - at);
-        if (read_at(fd, buf, n, at) != 0)
+        if (store_io_read_all(fd, buf, n, at) != 0)
             break;
         struct span rest = span_of(buf, n);
         for (ptrdiff_t i; (i = span_find(rest, SPAN("PLOG"))) >= 0; rest = span_from(rest, (size_t)i + 1)) {
