@@ -7,13 +7,6 @@
 #include "base/limits.h"
 #include "base/num.h"
 
-static void said(const char *before, const char *address, const char *after)
-{
-    printf("%s", before);
-    columns_escaped(stdout, span_z(address));
-    printf("%s\n", after);
-}
-
 static WAITS int add(struct control *c)
 {
     const char *address = c->in->words[0];
@@ -24,7 +17,7 @@ static WAITS int add(struct control *c)
     int result = control_call(c, MSG_ID_account_add, &m, &r);
     explicit_bzero((void *)(uintptr_t)m.password.p, m.password.n);
     if (result == 0)
-        said("Account ", address, " added.");
+        columns_said("Account ", address, " added.");
     return result;
 }
 
@@ -40,7 +33,7 @@ static WAITS int passwd(struct control *c)
     int result = control_call(c, MSG_ID_account_passwd, &m, &r);
     explicit_bzero((void *)(uintptr_t)m.password.p, m.password.n);
     if (result == 0)
-        said("Password of ", address, " changed; its open sessions have ended.");
+        columns_said("Password of ", address, " changed; its open sessions have ended.");
     return result;
 }
 
@@ -54,29 +47,15 @@ static WAITS int remove_one(struct control *c)
     struct msg_account_remove_r r;
     if (control_call(c, MSG_ID_account_remove, &m, &r) < 0)
         return -1;
-    said("Account ", c->in->words[0], " removed with all its mail.");
+    columns_said("Account ", c->in->words[0], " removed with all its mail.");
     return 0;
-}
-
-static bool sure(const char *address)
-{
-    char line[512];
-    said("This removes the account and all its mail for good: ", address, ".");
-    printf("Type the address to go on: ");
-    fflush(stdout);
-    return fgets(line, sizeof line, stdin) && span_eq(span_trim(span_z(line)), span_z(address));
 }
 
 int admin_account_remove(const struct command_input *in)
 {
-    if (!in->option[OPTION_YES]) {
-        if (!isatty(STDIN_FILENO))
-            return command_wrong(in, "nobody is there to ask; say --yes if that is meant");
-        if (!sure(in->words[0])) {
-            printf("Nothing was removed.\n");
-            return 1;
-        }
-    }
+    int status;
+    if (!command_sure(in, "This removes the account and all its mail for good: ", "address", in->words[0], &status))
+        return status;
     return control_run(in, ROLE_AUTH, remove_one);
 }
 
@@ -86,7 +65,7 @@ static WAITS int state(struct control *c, bool disabled)
     struct msg_account_state_r r;
     if (control_call(c, MSG_ID_account_state, &m, &r) < 0)
         return -1;
-    said("Account ", c->in->words[0], disabled ? " takes no mail and no login any more; what it has stays." : " enabled.");
+    columns_said("Account ", c->in->words[0], disabled ? " takes no mail and no login any more; what it has stays." : " enabled.");
     return 0;
 }
 
@@ -107,7 +86,7 @@ static WAITS int set(struct control *c)
     if (account_turn(c, &m.account) < 0 || control_call(c, MSG_ID_kv_set, &m, &r) < 0)
         return -1;
     if (keep_days.n == 0)
-        said("Account ", c->in->words[0], " keeps mail that was fetched by POP3 for ever.");
+        columns_said("Account ", c->in->words[0], " keeps mail that was fetched by POP3 for ever.");
     else
         printf("Mail that was fetched by POP3 is removed %.*s days after it came, at the end of a later session.\n",
                SPAN_ARGS(keep_days));

@@ -60,20 +60,13 @@ int admin_domain_list(const struct command_input *in) { return control_run(in, R
 
 /* ---- changes ---- */
 
-static void said(const char *before, const char *name, const char *after)
-{
-    printf("%s", before);
-    columns_escaped(stdout, span_z(name));
-    printf("%s\n", after);
-}
-
 static WAITS int set_admin(struct control *c)
 {
     struct msg_domain_admin m = {.name = span_z(c->in->words[0]), .admin = span_z(c->in->words[1])};
     struct msg_domain_admin_r r;
     if (control_call(c, MSG_ID_domain_admin, &m, &r) < 0)
         return -1;
-    said("postmaster@ and abuse@ of the domain go to ", c->in->words[1], " now.");
+    columns_said("postmaster@ and abuse@ of the domain go to ", c->in->words[1], " now.");
     return 0;
 }
 
@@ -85,31 +78,17 @@ static WAITS int remove_one(struct control *c)
     struct msg_domain_remove_r r;
     if (control_call(c, MSG_ID_domain_remove, &m, &r) < 0)
         return -1;
-    said("Domain ", c->in->words[0], " removed with its aliases.");
+    columns_said("Domain ", c->in->words[0], " removed with its aliases.");
     if (r.accounts > 0)
         printf("%llu accounts went with it, and all their mail.\n", (unsigned long long)r.accounts);
     return 0;
 }
 
-static bool sure(const char *name)
-{
-    char line[512];
-    said("This removes the domain, every account in it and all their mail for good: ", name, ".");
-    printf("Type the domain to go on: ");
-    fflush(stdout);
-    return fgets(line, sizeof line, stdin) && span_eq(span_trim(span_z(line)), span_z(name));
-}
-
 int admin_domain_remove(const struct command_input *in)
 {
-    if (in->option[OPTION_ACCOUNTS] && !in->option[OPTION_YES]) {
-        if (!isatty(STDIN_FILENO))
-            return command_wrong(in, "nobody is there to ask; say --yes if that is meant");
-        if (!sure(in->words[0])) {
-            printf("Nothing was removed.\n");
-            return 1;
-        }
-    }
+    int status;
+    if (in->option[OPTION_ACCOUNTS] && !command_sure(in, "This removes the domain, every account in it and all their mail for good: ", "domain", in->words[0], &status))
+        return status;
     return control_run(in, ROLE_AUTH, remove_one);
 }
 
@@ -121,7 +100,7 @@ static WAITS int alias_add(struct control *c)
     struct msg_domain_alias_add_r r;
     if (control_call(c, MSG_ID_domain_alias_add, &m, &r) < 0)
         return -1;
-    said("", c->in->words[0], " is another name of the domain now.");
+    columns_said("", c->in->words[0], " is another name of the domain now.");
     return 0;
 }
 
@@ -151,7 +130,7 @@ static WAITS int alias_remove(struct control *c)
     struct msg_domain_alias_remove_r r;
     if (control_call(c, MSG_ID_domain_alias_remove, &m, &r) < 0)
         return -1;
-    said("Domain alias ", c->in->words[0], " removed.");
+    columns_said("Domain alias ", c->in->words[0], " removed.");
     return 0;
 }
 

@@ -98,3 +98,10 @@ void columns_print(struct columns *c, bool plain, FILE *to)
     VEC_FREE(&c->cells);
     arena_done(&c->mem);
 }
+
+void columns_said(const char *before, const char *name, const char *after)
+{
+    printf("%s", before);
+    columns_escaped(stdout, span_z(name));
+    printf("%s\n", after);
+}

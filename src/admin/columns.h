@@ -19,5 +19,7 @@ void columns_print(struct columns *c, bool plain, FILE *to); /* and gives the me
 
 /* Control characters, tabs, bidi marks and bad UTF-8 as \xNN, everything else as it is. */
 void columns_escaped(FILE *to, struct span s);
+/* A line of output: before, name as columns_escaped has it, after. */
+void columns_said(const char *before, const char *name, const char *after);
 
 #endif

@@ -293,3 +293,22 @@ int command_main(const struct command *rows, size_t n, int argc, char **argv)
     }
     return status;
 }
+
+bool command_sure(const struct command_input *in, const char *what, const char *kind, const char *name, int *status)
+{
+    char line[512];
+    if (in->option[OPTION_YES])
+        return true;
+    if (!isatty(STDIN_FILENO)) {
+        *status = command_wrong(in, "nobody is there to ask; say --yes if that is meant");
+        return false;
+    }
+    columns_said(what, name, ".");
+    printf("Type the %s to go on: ", kind);
+    fflush(stdout);
+    if (fgets(line, sizeof line, stdin) && span_eq(span_trim(span_z(line)), span_z(name)))
+        return true;
+    printf("Nothing was removed.\n");
+    *status = 1;
+    return false;
+}

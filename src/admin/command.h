@@ -61,6 +61,9 @@ struct command {
 #define OPTION_BIT(name) (1u << OPTION_##name)
 
 int command_main(const struct command *rows, size_t n, int argc, char **argv);
+/* Before something is removed for good: --yes, or the name typed once more at a terminal. what: "This removes the account
+ * and all its mail for good: "; kind: "address". False: do not, *status is the exit status. */
+bool command_sure(const struct command_input *in, const char *what, const char *kind, const char *name, int *status);
 int command_wrong(const struct command_input *in, const char *fmt, ...) PRINTF_LIKE(2, 3); /* says it on stderr; gives 2 */
 unsigned command_distance(const char *a, const char *b); /* edits between them; both under 64 bytes, else large */
 
