@@ -11,15 +11,7 @@
 
 #include "base/clock.h"
 #include "run/conn_inner.h"
-
-/* cmocka leaves a failed test by longjmp, which must not cross stacks: inside coroutines a failure aborts. */
-#define CHECK(what)                                                                                                    \
-    do {                                                                                                               \
-        if (!(what)) {                                                                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);                                                 \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
+#include "run/coro_testing.h"
 
 /* ---- a session at one end, a peer at the other ---- */
 

@@ -12,16 +12,8 @@
 #include "base/limits.h"
 #include "run/coro_loop.h"
 #include "run/coro_stack.h"
+#include "run/coro_testing.h"
 #include "run/loop.h"
-
-/* cmocka leaves a failed test by longjmp, which must not cross stacks: inside coroutines a failure aborts. */
-#define CHECK(what)                                                                                                    \
-    do {                                                                                                               \
-        if (!(what)) {                                                                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);                                                 \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 static char trail[256]; /* what happened, a letter each */
 

@@ -13,17 +13,9 @@
 
 #include "base/clock.h"
 #include "run/conn.h"
+#include "run/coro_testing.h"
 #include "run/loop.h"
 #include "run/tls_testing.h"
-
-/* In coroutines and threads a failure aborts: cmocka's longjmp must not leave them. */
-#define CHECK(what)                                                                                                    \
-    do {                                                                                                               \
-        if (!(what)) {                                                                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);                                                 \
-            abort();                                                                                                   \
-        }                                                                                                              \
-    } while (0)
 
 /* ---- what a test asks for and what came of it ---- */
 

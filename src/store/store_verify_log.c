@@ -1,7 +1,7 @@
 /* store_verify_log: every record of the message log against its checksums, whether something refers to it or not. */
 #include "store/store_verify_impl.h"
-#include "store/store_io.h"
 #include "store/crc32c.h"
+#include "store/store_io.h"
 #include "store/msglog_impl.h"
 
 #include <errno.h>
