@@ -8,7 +8,7 @@
 #include "roles/relay_out.h"
 #include "run/shared.h"
 
-enum { READ_BYTES = 128 * 1024 };
+enum { READ_BYTES = 128 * 1024, TELL_AGAIN_MS = 1000 };
 
 struct work {
     struct queue_destination *d;
@@ -22,8 +22,10 @@ struct work {
     bool open;
     struct arena lease, call;
     uint64_t epoch;             /* relay_out.epoch of the store that gave the lease */
-    struct ipc_pending *telling; /* a result on its way to the queue */
-    size_t told;                 /* of so many recipients */
+    bool untold;                 /* `result` is not known to be durable */
+    struct ipc_pending *telling; /* it is on its way to the queue */
+    struct msg_queue_result result; /* its recipients live in lease */
+    char result_host[128], result_tls[160];
 };
 
 /* One message and its recipients that are still to be told something. */
@@ -186,8 +188,12 @@ static WAITS int note_attempt(void *arg, struct fail *f)
         if (j->now[i].accepted)
             rids[ask.rids.n++].rid = j->now_rows[i]->rid;
     ask.rids.v = rids;
-    int told = w->epoch == relay_out.epoch ? IPC_CALL(ROLE_STORE, queue_attempt, &ask, &r, &w->out.mem, f)
-                                           : fail_temp(f, "4.3.2", "the queue was opened anew");
+    int told = fail_temp(f, "4.3.0", "the queue was opened anew");
+    /* until the store says yes or no: an attempt that it has written down and we know nothing of would never end */
+    if (w->epoch == relay_out.epoch)
+        do
+            told = IPC_CALL(ROLE_STORE, queue_attempt, &ask, &r, &w->out.mem, f);
+        while (told < 0 && strcmp(f->code, IPC_NO_ANSWER) == 0 && !relay_out.stopping);
     j->attempted = told == 0;
     j->refused = told < 0;
     return told;
@@ -195,7 +201,7 @@ static WAITS int note_attempt(void *arg, struct fail *f)
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
 
-static struct msg_queue_done done_of(const struct work *w, const struct msg_queue_rcpt *row, const struct smtp_out_answer *a,
+static struct msg_queue_done done_of(struct work *w, const struct msg_queue_rcpt *row, const struct smtp_out_answer *a,
                                      bool dsn_sent)
 {
     int64_t wait = queue_retry_ms(row->tries + 1, rand_u64());
@@ -205,8 +211,8 @@ static struct msg_queue_done done_of(const struct work *w, const struct msg_queu
         .rid = row->rid,
         .outcome = a->outcome,
         .code = a->code,
-        .status = span_z(a->status),
-        .text = span_z(a->text),
+        .status = arena_copy(&w->lease, span_z(a->status)),
+        .text = arena_copy(&w->lease, span_z(a->text)),
         .due_ms = a->outcome == QUEUE_DEFERRED ? clock_now_ms() + wait : 0,
         .flags = (dsn_sent ? QUEUE_DSN_SENT : 0) | (a->maybe_sent ? QUEUE_MAYBE_SENT : 0),
     };
@@ -224,32 +230,31 @@ static void log_result(const struct work *w, const struct job *j, const struct m
         counter_add(COUNTER_MESSAGES_OUT, 1);
 }
 
-static void not_told(const struct work *w, size_t n, const struct fail *f)
-{
-    LOG(LOG_ERROR, "relay.result", L_Z("host", w->peer), L_INT("lost", (int64_t)n), L_Z("why", f->text));
-}
-
-/* The last result is durable, or could not be told. */
+/* The last result is durable. A store that does not take it now is asked until it does: what became of an attempt is known
+ * here only, and without it the recipient would wait for our end and then be tried again. */
 static WAITS void told(struct work *w)
 {
     struct fail f;
     struct msg_queue_result_r r;
     struct ipc_pending *p = w->telling;
+    if (!w->untold)
+        return;
     w->telling = NULL;
-    if (p != NULL && ipc_finish(p, &r, &w->call, 0, &f) < 0)
-        not_told(w, w->told, &f);
+    w->untold = false;
+    int rc = p != NULL ? ipc_finish(p, &r, &w->call, 0, &f) : fail_temp(&f, IPC_NO_ANSWER, "store is not there");
+    while (rc < 0 && !relay_out.stopping) {
+        LOG(LOG_ERROR, "relay.result", L_Z("host", w->result_host), L_INT("untold", w->result.done.n), L_Z("why", f.text));
+        coro_sleep(TELL_AGAIN_MS);
+        arena_reset(&w->call);
+        rc = IPC_CALL(ROLE_STORE, queue_result, &w->result, &r, &w->call, &f);
+    }
 }
 
 /* Tells the queue, and goes on with the next message meanwhile: at most one result is on its way, and before the next lease
- * none (told). A call that fails leaves the lease to end with our channel or with the store: nothing is lost, and the
- * recipients may be tried again. */
-static WAITS void tell(struct work *w, const struct msg_queue_done *v, size_t n)
+ * none (told). v lives in lease. */
+static WAITS void tell(struct work *w, struct msg_queue_done *v, size_t n)
 {
-    char tls[160];
     struct fail f;
-    struct msg_queue_result ask = {.host = span_z(w->peer), .tls = how_protected(w, tls)};
-    ask.done.v = (struct msg_queue_done *)(uintptr_t)v;
-    ask.done.n = (uint32_t)n;
     for (size_t i = 0; i < n; i++)
         if (v[i].outcome == QUEUE_DEFERRED)
             queue_destination_waits(&relay_out.table, span_z(w->d->domain),
@@ -257,9 +262,12 @@ static WAITS void tell(struct work *w, const struct msg_queue_done *v, size_t n)
     if (n == 0)
         return;
     told(w);
-    w->told = n;
-    if ((w->telling = ipc_begin(ROLE_STORE, MSG_ID_queue_result, &ask, &f)) == NULL)
-        not_told(w, n, &f);
+    snprintf(w->result_host, sizeof w->result_host, "%s", w->peer);
+    w->result = (struct msg_queue_result){.host = span_z(w->result_host), .tls = how_protected(w, w->result_tls)};
+    w->result.done.v = v;
+    w->result.done.n = (uint32_t)n;
+    w->untold = true;
+    w->telling = ipc_begin(ROLE_STORE, MSG_ID_queue_result, &w->result, &f);
 }
 
 /* A store that started anew may have given our recipients to another session by now: it is told only what became of an

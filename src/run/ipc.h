@@ -87,10 +87,11 @@ bool ipc_idle(void);                                      /* no call in flight e
 /* Calls a role of kind `to` (of several instances the least busy) and waits: for a credit, for the role to come back
  * when it is down, for the reply; a row with retry = 1 is sent again after a restart; all within wait_ms (0: limit
  * ipc_call_s). out: struct msg_<name>_r, its spans live in mem, its fd is the caller's to close.
- * 0, or -1 with *f (the other side's refusal, or FAIL_TEMP 4.3.2 when the role did not answer, 4.3.0 on cancel).
+ * 0, or -1 with *f (the other side's refusal, or FAIL_TEMP IPC_NO_ANSWER when the role did not answer, 4.3.0 on cancel).
  * *broken (NULL allowed): the role died with this call in flight (retry = 0 rows). */
 WAITS int ipc_call(enum role_kind to, enum msg_id id, const void *in, void *out, struct arena *mem, int64_t wait_ms,
                    struct fail *f, bool *broken);
+#define IPC_NO_ANSWER "4.3.2" /* the code then; a role that is too busy may say the same */
 #define IPC_CALL(to, name, in, out, mem, f)                                                                            \
     ipc_call((to), MSG_ID_##name, (const struct msg_##name *)(in), (struct msg_##name##_r *)(out), (mem), 0, (f), NULL)
 

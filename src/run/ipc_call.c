@@ -186,7 +186,7 @@ static int wait_failed(int r, enum role_kind to, struct fail *f)
 {
     if (r == WAIT_CANCELLED)
         return fail_temp(f, "4.3.0", "stopping, try again later");
-    return fail_temp(f, "4.3.2", "%s did not answer in time, try again later", role_kind_name(to));
+    return fail_temp(f, IPC_NO_ANSWER, "%s did not answer in time, try again later", role_kind_name(to));
 }
 
 /* Waits for a channel to that role with a credit. */
@@ -298,7 +298,7 @@ WAITS static int await(struct ipc_pending *p, int64_t deadline, void *out, struc
         if (!ipc_code_rows[p->id].retry || (!p->in && !p->again.p)) {
             if (broken)
                 *broken = true;
-            return fail_temp(f, "4.3.2", "%s broke off, try again later", role_kind_name(p->to));
+            return fail_temp(f, IPC_NO_ANSWER, "%s broke off, try again later", role_kind_name(p->to));
         }
         LOG(LOG_DEBUG, "ipc.again", L_Z("message", ipc_name(p->id)), L_Z("to", role_kind_name(p->to)));
         struct ipc_chan *ch = credit(p->to, deadline, f);

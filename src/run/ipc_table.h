@@ -552,7 +552,7 @@
     CALL(queue_lease, ROLE_STORE, FROM_RELAY, 0)                                                                       \
     POST(queue_return, ROLE_STORE, FROM_RELAY)                                                                         \
     CALL(queue_read, ROLE_STORE, FROM_RELAY, 1)                                                                        \
-    CALL(queue_attempt, ROLE_STORE, FROM_RELAY, 0)                                                                     \
+    CALL(queue_attempt, ROLE_STORE, FROM_RELAY, 1)                                                                     \
     CALL(queue_result, ROLE_STORE, FROM_RELAY, 1)                                                                      \
     CALL(queue_list, ROLE_STORE, FROM_ADMIN, 1)                                                                        \
     CALL(queue_change, ROLE_STORE, FROM_ADMIN, 0)                                                                      \
