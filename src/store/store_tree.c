@@ -112,13 +112,13 @@ int store_tree_create(struct store *s, struct store_op *op)
     const struct msg_mailbox_create *in = op->w->in;
     struct msg_mailbox_create_r *out = op->w->out;
     struct fail *f = &op->w->fail;
-    struct store_account *a;
-    if (store_account_find(s, op, 0, &a) == NULL) /* its INBOX at the least */
-        return -1;
-    if (check_new(a, in->parent, in->name, in->role, f) != 0)
+    struct store_account *a = store_account_get(s, op->account, true);
+    if (a == NULL || check_new(a, in->parent, in->name, in->role, f) != 0)
         return -1;
     if (in->subscribed > 1)
         return fail_perm(f, "5.5.4", "subscribed is 0 or 1");
+    if (store_account_inbox(s, a, SPAN_NONE) == NULL) /* at the least, and not for one that is refused */
+        return -1;
     struct store_mailbox *m = store_account_add(s, a, in->parent, in->name, in->role, in->subscribed != 0);
     if (m == NULL)
         return -1;
