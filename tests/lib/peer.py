@@ -40,7 +40,7 @@ class Mail:
         self.rcpt_options = []
         self.text = b""
         self.complete = False    # its end was seen
-        self.taken = False       # 250 was said to it
+        self.taken = False       # 250 was said to it, or was about to be when the connection broke
         self.tls = None
 
 
@@ -100,10 +100,10 @@ class Session:
             elif isinstance(step, Then):
                 code = self.perform(step, mail) or code
             elif step is not None:
-                self.write(step)
                 code = (step if isinstance(step, str) else step.decode("latin1"))[:3]
-                if mail:
-                    mail.taken = mail.taken or code[0] == "2"
+                if mail and code[0] == "2":
+                    mail.taken = True  # before the other side can know it
+                self.write(step)
         return code
 
     def say(self, step, usual, mail=None):
