@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "login/directory.h"
+#include "login/directory_near.h"
 #include "login/directory_rcpt.h"
 #include "login/login_name.h"
 
@@ -411,6 +412,52 @@ static int add_domain_alias(const char *name, const char *domain)
     return finish(directory_plan_domain_alias_add(d, span_z(name), span_z(domain), &c, &mem, &f), &c);
 }
 
+static const char *near(const char *address)
+{
+    struct directory_cache *cache = directory_memory(d);
+    struct span found = directory_near(cache, directory_cache_account(cache, SPAN("alice@demo.test")), span_z(address), &mem);
+
+    return arena_z(&mem, found);
+}
+
+static void slips_are_seen(void **state)
+{
+    static const struct { const char *written, *meant; } rows[] = {
+        {"robret@demo.test", "robert@demo.test"},    {"orbert@demo.test", "robert@demo.test"},
+        {"robertt@demo.test", "robert@demo.test"},   {"xrobert@demo.test", "robert@demo.test"},
+        {"obert@demo.test", "robert@demo.test"},     {"rober@demo.test", "robert@demo.test"},
+        {"rubert@demo.test", "robert@demo.test"},    {"Robret@DEMO.test", "robert@demo.test"},
+        {"rob_ert@demo.test", "robert@demo.test"},   {"jonpostel@demo.test", "jon.postel@demo.test"},
+        {"robret+shop@demo.test", "robert+shop@demo.test"}, /* the detail is the sender's own affair */
+        {"robret@another.test", "robert@demo.test"},        /* another name of the domain */
+        {"rbret@demo.test", ""},                     /* two slips */
+        {"robert@demo.test", ""},                    /* is somebody's */
+        {"robert+x@demo.test", ""},
+        {"robret@other.test", ""},                   /* one of ours, but not the sender's domain */
+        {"robret@example.org", ""},
+        {"staf@demo.test", ""},                      /* an alias is nobody that one knows */
+        {"xe@demo.test", ""}, {"e@demo.test", ""},   /* too short to tell */
+        {"carl@demo.test", ""},                      /* disabled */
+        {"postmastr@demo.test", ""},
+        {"a%b@demo.test", ""}, {"@demo.test", ""}, {"robret", ""}, {"postmaster", ""}, {"\xff\xff\xff@demo.test", ""},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@demo.test", ""},
+    };
+
+    assert_int_equal(add_domain("demo.test", "alice@demo.test"), 0);
+    assert_int_equal(add_domain("other.test", "alice@demo.test"), 0);
+    assert_int_equal(add_account("robert@demo.test"), 0);
+    assert_int_equal(add_account("robert@other.test"), 0);
+    assert_int_equal(add_account("jon.postel@demo.test"), 0);
+    assert_int_equal(add_account("eve@demo.test"), 0);
+    assert_int_equal(add_account("carla@demo.test"), 0);
+    assert_int_equal(add_alias("staff@demo.test", "robert@demo.test"), 0);
+    assert_int_equal(add_domain_alias("another.test", "demo.test"), 0);
+    assert_int_equal(finish(directory_plan_account_state(d, SPAN("carla@demo.test"), true, &c, &mem, &f), &c), 0);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (strcmp(near(rows[i].written), rows[i].meant) != 0)
+            fail_msg("%s: %s", rows[i].written, near(rows[i].written));
+}
+
 static void domains_have_other_names(void **state)
 {
     struct msg_domain_alias_list_r list;
@@ -721,7 +768,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(domains_need_an_admin), TEST(what_may_be_a_domain), TEST(what_may_be_an_account),
         TEST(one_name_many_spellings), TEST(aliases_expand), TEST(circles_end), TEST(expansion_is_bounded),
-        TEST(aliases_lead_elsewhere), TEST(names_have_an_order), TEST(domains_have_other_names), TEST(domains_go),
+        TEST(aliases_lead_elsewhere), TEST(names_have_an_order), TEST(slips_are_seen), TEST(domains_have_other_names), TEST(domains_go),
         TEST(accounts_are_disabled), TEST(senders_are_ones_own), TEST(bounces_find_back), TEST(older_schema_is_brought_up),
         TEST(removal), TEST(passwords_are_kept), TEST(lists), TEST(newer_schema_is_refused),
     };

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "login/directory_near.h"
 #include "login/directory_rcpt.h"
 #include "roles/roles.h"
 #include "run/config.h"
@@ -39,6 +40,24 @@ static void identity(struct ipc_req *req)
         return;
     }
     out = (struct msg_identity_r){.own = directory_rcpt_owns(directory_memory(auth.directory), s->account, in->address)};
+    ipc_reply(req, &out);
+}
+
+static void rcpt_near(struct ipc_req *req)
+{
+    const struct msg_rcpt_near *in = req->in;
+    const struct login_session *s = login_session_find(auth.sessions, in->handle, req->peer.boot);
+    struct directory_cache *c = directory_memory(auth.directory);
+    const struct directory_account *a = s != NULL ? map_get_u64(&c->accounts, s->account) : NULL;
+    struct msg_rcpt_near_r out = {0};
+    struct fail f;
+
+    if (a == NULL) {
+        fail_perm(&f, "5.7.0", "No such session.");
+        ipc_refuse(req, &f);
+        return;
+    }
+    out.address = directory_near(c, a, in->address, req->mem);
     ipc_reply(req, &out);
 }
 
@@ -215,6 +234,7 @@ static void reload(void)
 static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_rcpt_check, .call = rcpt_check},
     {.id = MSG_ID_identity, .call = identity},
+    {.id = MSG_ID_rcpt_near, .call = rcpt_near},
     {.id = MSG_ID_srs_make, .call = srs_make},
     {.id = MSG_ID_account_find, .call = account_find},
     {.id = MSG_ID_sasl, .call = auth_login_sasl, .coro = true},

@@ -405,6 +405,7 @@ static void names(void **state)
     struct msg_session_add add;
     struct msg_session_end end;
     struct msg_identity_r own;
+    struct msg_rcpt_near_r near;
     struct msg_srs_make_r srs;
     struct msg_sasl_r in;
     int from_store = connect_as(ROLE_STORE, 1, false);
@@ -420,6 +421,12 @@ static void names(void **state)
     assert_int_equal(CALL(front, identity, &own, .handle = in.handle, .address = SPAN("bob@demo.test")), 0);
     assert_int_equal(own.own, 0);
     assert_int_equal(CALL(other_front, identity, &own, .handle = in.handle, .address = SPAN("alice@demo.test")), -1);
+    assert_int_equal(CALL(front, rcpt_near, &near, .handle = in.handle, .address = SPAN("obb@other.test")), 0);
+    assert_true(span_eq(near.address, SPAN("bob@demo.test")));
+    assert_int_equal(CALL(front, rcpt_near, &near, .handle = in.handle, .address = SPAN("bob@demo.test")), 0);
+    assert_int_equal(near.address.n, 0);
+    assert_int_equal(CALL(other_front, rcpt_near, &near, .handle = in.handle, .address = SPAN("obb@demo.test")), -1);
+    assert_int_equal(CALL(front, rcpt_near, &near, .address = SPAN("obb@demo.test")), -1);
     assert_int_equal(CALL(from_store, account_find, &found, .account = in.account), 0);
     assert_true(span_eq(found.address, SPAN("alice@demo.test")));
     assert_int_equal(CALL(from_store, account_find, &found, .account = 1), -1);

@@ -126,6 +126,9 @@
  * domain) and every alias that leads to it alone. own: 1. */
 #define MSG_identity(F, L) F(bytes, handle) F(bytes, address)
 #define MSG_identity_r(F, L) F(u32, own)
+/* Whom did the account of this session mean by `address`, which is nobody's? An account of its own domain, or empty. */
+#define MSG_rcpt_near(F, L) F(bytes, handle) F(bytes, address)
+#define MSG_rcpt_near_r(F, L) F(bytes, address)
 /* The reverse-path with which the alias `via` forwards what `sender` sent (SRS); empty stays empty. account: the one that
  * gets reports about it (the admin of the alias's domain, SEC-19), with its address. */
 #define MSG_srs_make(F, L) F(bytes, sender) F(bytes, via)
@@ -479,6 +482,7 @@
 #define IPC_TABLE(CALL, POST)                                                                                          \
     CALL(rcpt_check, ROLE_AUTH, ROLES_FRONT | FROM_STORE, 1)                                                           \
     CALL(identity, ROLE_AUTH, FROM_FRONT_USER, 1)                                                                      \
+    CALL(rcpt_near, ROLE_AUTH, FROM_FRONT_USER, 1)                                                                     \
     CALL(srs_make, ROLE_AUTH, FROM_STORE, 1)                                                                           \
     CALL(account_find, ROLE_AUTH, FROM_STORE, 1)                                                                       \
     CALL(sasl, ROLE_AUTH, ROLES_FRONT, 0)                                                                              \

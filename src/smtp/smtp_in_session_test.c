@@ -445,8 +445,11 @@ static WAITS void submission(void)
     CHECK(says_on(SERVICE_submission, SPAN(LOGIN FROM_BOB "RCPT TO:<a@gmial.com>\r\n"), "220 250 235 250 550"));
     CHECK(noted(notes + 2));
     CHECK(strcmp(s->refusal, "550 5.1.2 a@gmial.com There is no domain gmial.com for mail. Did you mean gmail.com?") == 0);
-    CHECK(says_on(SERVICE_submission, SPAN(LOGIN FROM_BOB "RCPT TO:<enough@other.example>\r\n"), "220 250 235 250 450"));
+    CHECK(says_on(SERVICE_submission, SPAN(LOGIN FROM_BOB "RCPT TO:<bbo@example.test>\r\n"), "220 250 235 250 550"));
     CHECK(noted(notes + 4));
+    CHECK(strcmp(s->refusal, "550 5.1.1 bbo@example.test No such user here. Did you mean bob@example.test?") == 0);
+    CHECK(says_on(SERVICE_submission, SPAN(LOGIN FROM_BOB "RCPT TO:<enough@other.example>\r\n"), "220 250 235 250 450"));
+    CHECK(noted(notes + 6));
     CHECK(strcmp(s->refusal, "450 4.7.1 enough@other.example That is as many new recipients as one day allows, "
                              "try again after 2026-11-25 10:00 UTC") == 0);
 }

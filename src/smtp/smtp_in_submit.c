@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "queue/queue_route.h"
 #include "run/config.h"
 #include "run/scanner.h"
@@ -107,6 +108,16 @@ WAITS int smtp_in_submit_remote(struct smtp_in *s, struct span folded, struct sp
     if (domain.p[0] != '[' && domain_takes_mail(s, domain, code, f) < 0)
         return -1;
     return limits_allow(s, folded, code, f);
+}
+
+WAITS const char *smtp_in_submit_unknown(struct smtp_in *s, struct span address, const char *plain)
+{
+    struct msg_rcpt_near in = {.handle = span_of(s->handle, sizeof s->handle), .address = address};
+    struct msg_rcpt_near_r out;
+    struct fail f;
+    if (IPC_CALL(ROLE_AUTH, rcpt_near, &in, &out, &s->cmd, &f) < 0 || out.address.n == 0 || !utf8_ascii(out.address))
+        return plain;
+    return arena_z(&s->cmd, arena_printf(&s->cmd, "%s. Did you mean %.*s?", plain, SPAN_ARGS(out.address)));
 }
 
 /* ---- what --------------------------------------------------------------------------------------------------------------- */

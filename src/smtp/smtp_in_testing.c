@@ -108,6 +108,13 @@ static void on_identity(struct ipc_req *req)
     ipc_reply(req, &(struct msg_identity_r){.own = own});
 }
 
+static void on_rcpt_near(struct ipc_req *req)
+{
+    const struct msg_rcpt_near *in = req->in;
+    bool slip = span_eq(in->handle, SPAN("0123456789abcdef")) && span_starts(in->address, SPAN("bbo@"));
+    ipc_reply(req, &(struct msg_rcpt_near_r){.address = slip ? SPAN("bob@example.test") : SPAN("")});
+}
+
 static void on_logout(const struct ipc_peer *peer, const void *in)
 {
     smtp_in_seen->logouts++;
@@ -370,6 +377,7 @@ static const struct ipc_handler auth_rows[] = {
     {.id = MSG_ID_rcpt_check, .call = on_rcpt_check},
     {.id = MSG_ID_sasl, .call = on_sasl},
     {.id = MSG_ID_identity, .call = on_identity},
+    {.id = MSG_ID_rcpt_near, .call = on_rcpt_near},
     {.id = MSG_ID_logout, .post = on_logout},
 };
 static const struct ipc_handler scan_rows[] = {

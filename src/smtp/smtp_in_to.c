@@ -223,6 +223,11 @@ static WAITS const struct refusal *check(struct smtp_in *s, struct rcpt *to)
         return &refusals[RCPT_NO_USER];
     if (answer.status == RCPT_NOT_OURS && s->login)
         return submit(s, to);
+    if (answer.status == RCPT_NO_USER && s->login) { /* nobody else is told who there is */
+        to->said = refusals[RCPT_NO_USER];
+        to->said.text = smtp_in_submit_unknown(s, ask, to->said.text);
+        return &to->said;
+    }
     if (answer.status != RCPT_OK)
         return &refusals[answer.status];
     if (answer.targets.n + answer.forwards.n == 0)

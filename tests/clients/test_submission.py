@@ -98,6 +98,19 @@ def login(server, who="alice"):
     return smtp
 
 
+def test_did_you_mean(box):
+    """A slip in a colleague's name is pointed out to who has logged in, and to nobody else (no names for strangers)."""
+    with login(box) as smtp:
+        smtp.mail("alice@example.test")
+        assert smtp.rcpt("crol@example.test") == (550, b"5.1.1 No such user here. Did you mean carol@example.test?")
+        assert smtp.rcpt("Cralo@example.test") == (550, b"5.1.1 No such user here")
+    for service in ("smtp", "submission"):
+        with smtplib.SMTP("127.0.0.1", box.port[service], "client.example.org", timeout=30) as smtp:
+            smtp.ehlo()
+            smtp.mail("alice@example.test")
+            assert b"carol" not in smtp.rcpt("crol@example.test")[1]
+
+
 def test_repair(box):
     """RFC 6409 8: Date and Message-ID are added where they are missing and left where they are; Bcc goes."""
     with login(box) as smtp:
