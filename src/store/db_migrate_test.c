@@ -156,11 +156,13 @@ static void format_1_opens(void **state) { format_opens(1); }
 static void format_2_opens(void **state) { format_opens(2); }
 static void format_3_opens(void **state) { format_opens(3); }
 static void format_4_opens(void **state) { format_opens(4); }
+static void format_5_opens(void **state) { format_opens(5); }
 
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, store_testing_setup, store_testing_teardown)
     const struct CMUnitTest tests[] = {T(killed_in_the_middle), T(newer_is_refused), T(fault_leaves_the_version), T(format_1_opens),
-                                       T(format_2_opens), T(format_3_opens), T(format_4_opens)};
+                                       T(format_2_opens), T(format_3_opens), T(format_4_opens),
+                                       T(format_5_opens)};
     return cmocka_run_group_tests_name("db_migrate", tests, NULL, NULL);
 }

@@ -164,11 +164,15 @@ static const char version_5[] =
     " account INTEGER NOT NULL, address BLOB NOT NULL, last_s INTEGER NOT NULL, messages INTEGER NOT NULL,"
     " PRIMARY KEY(account, address)) WITHOUT ROWID;";
 
+/* Keys of threads that ended go in order of the keys, not with their thread (doc/decisions/15-thread-keys.md). */
+static const char version_6[] = "DROP INDEX thread_key_thread;";
+
 const struct db_step db_schema_steps[] = {
     {"the first tables", version_1, NULL},
     {"a tree of mailboxes, threads, uploads, values", version_2, NULL},
     {"emails by blob", version_3, NULL},
     {"mailboxes in the log", version_4, NULL},
     {"the queue, delivery events, limits of sending", version_5, NULL},
+    {"keys of threads go together", version_6, NULL},
 };
 const size_t db_schema_version = COUNT_OF(db_schema_steps);

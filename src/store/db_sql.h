@@ -109,11 +109,16 @@
     X(THREAD_OF, "SELECT thread FROM thread_email WHERE eid = ?1")                                                     \
     X(THREAD_PUT, "INSERT OR REPLACE INTO thread_email(eid, thread) VALUES(?1, ?2)")                                   \
     X(THREAD_DROP, "DELETE FROM thread_email WHERE eid = ?1")                                                          \
-    X(THREAD_HAS, "SELECT 1 FROM thread_email WHERE thread = ?1 LIMIT 1")                                              \
     X(THREAD_EMAILS, "SELECT eid FROM thread_email WHERE thread = ?1 ORDER BY eid")                                    \
-    X(THREAD_KEY_GET, "SELECT thread FROM thread_key WHERE account = ?1 AND key = ?2")                                 \
-    X(THREAD_KEY_PUT, "INSERT OR IGNORE INTO thread_key(account, key, thread) VALUES(?1, ?2, ?3)")                     \
-    X(THREAD_KEY_DROP, "DELETE FROM thread_key WHERE thread = ?1")                                                     \
+    X(THREAD_KEY_GET, "SELECT thread FROM thread_key k WHERE account = ?1 AND key = ?2"                                \
+                      " AND EXISTS(SELECT 1 FROM thread_email t WHERE t.thread = k.thread)")                           \
+    X(THREAD_KEY_PUT, "INSERT INTO thread_key(account, key, thread) VALUES(?1, ?2, ?3)"                                \
+                      " ON CONFLICT(account, key) DO UPDATE SET thread = ?3"                                           \
+                      " WHERE NOT EXISTS(SELECT 1 FROM thread_email t WHERE t.thread = thread_key.thread)")            \
+    X(THREAD_KEY_AHEAD, "SELECT account, key FROM thread_key WHERE (account, key) > (?1, ?2)"                          \
+                        " ORDER BY account, key LIMIT 1 OFFSET ?3")                                                    \
+    X(THREAD_KEY_SWEEP, "DELETE FROM thread_key WHERE (account, key) > (?1, ?2) AND (account, key) <= (?3, ?4)"        \
+                        " AND NOT EXISTS(SELECT 1 FROM thread_email t WHERE t.thread = thread_key.thread)")            \
     /* uploads and values */                                                                                           \
     X(UPLOAD_PUT, "INSERT INTO upload(bid, account, size, crc, expires_s) VALUES(?1, ?2, ?3, ?4, ?5)")                      \
     X(UPLOAD_SUM, "SELECT count(*), sum(size) FROM upload WHERE account = ?1")                                         \

@@ -98,6 +98,13 @@ struct store_queue {
     void *report_arg;
 };
 
+/* The walk through the keys of threads (store_thread.c). */
+struct store_keys {
+    bool walking;
+    int64_t account, key; /* it is through with these */
+    int64_t fresh;        /* emails less emails ever when the last walk began */
+};
+
 struct store_live {
     uint32_t seg;
     int64_t bytes;
@@ -131,6 +138,7 @@ struct store {
     struct arena mem; /* of the batch */
     uint64_t next_eid, next_bid, next_mailbox, emails, blobs;
     uint64_t threaded;     /* emails below it have their thread */
+    struct store_keys keys;
     uint64_t tidy_account; /* where the purge of tombstones goes on */
     bool tidying;          /* the last idle step left something to do */
     _Atomic unsigned step; /* messages per commit of a long operation, for tests; 0: what each has */

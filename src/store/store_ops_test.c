@@ -581,6 +581,60 @@ static void anything(void **state)
     assert_true(stats.emails == 0 && stats.blobs == 0 && stats.mailboxes == 0 && stats.accounts == 0);
 }
 
+/* ---- the keys of threads that ended ---- */
+
+static int64_t keys(void) { return store_testing_sql("SELECT count(*) FROM thread_key"); }
+
+static uint64_t thread_of(uint64_t eid)
+{
+    struct msg_email_get_r g;
+    OK(GET(email_get, 1, &g, .ids = {&(struct msg_email_id){eid}, 1}));
+    assert_int_equal(g.emails.n, 1);
+    return g.emails.v[0].thread;
+}
+
+static struct span refs_to(uint64_t key)
+{
+    key = htole64(key);
+    return arena_copy(&mem, span_of(&key, 8));
+}
+
+static void walk(int64_t left)
+{
+    s->keys.fresh = INT32_MAX; /* as if that many had come and gone */
+    for (int i = 0; i < 2000 && keys() != left; i++)
+        usleep(10000);
+    assert_int_equal(keys(), left);
+}
+
+static void keys_of_ended_threads(void **state)
+{
+    struct msg_expunge_r gone;
+    struct msg_append_r r, a = APPEND(1, 0, SPAN("a"), .msgid = 7001);
+    uint64_t box = row_of(1, 0).mailbox;
+    APPEND(1, 0, SPAN("o"), .msgid = 7003);
+    assert_int_equal(thread_of(APPEND(1, 0, SPAN("b"), .msgid = 7002, .refs = refs_to(7001)).eid), thread_of(a.eid));
+    OK(DO(expunge, 1, &gone, .op = op(), .mailbox = box, .uids = UIDS(a.uid, a.uid)));
+    r = APPEND(1, 0, SPAN("c"), .msgid = 7004, .refs = refs_to(7001)); /* b still stands for the thread */
+    assert_int_equal(thread_of(r.eid), a.eid);
+    assert_int_equal(keys(), 4);
+    walk(4);
+
+    /* its last emails go: what answers to it begins anew, and is the one that later ones find */
+    OK(DO(expunge, 1, &gone, .op = op(), .mailbox = box, .uids = ALL));
+    assert_int_equal(gone.removed, 3);
+    r = APPEND(1, 0, SPAN("d"), .msgid = 7005, .refs = refs_to(7001));
+    assert_int_equal(thread_of(r.eid), r.eid);
+    assert_int_equal(thread_of(APPEND(1, 0, SPAN("e"), .msgid = 7006, .refs = refs_to(7001)).eid), r.eid);
+    assert_int_equal(keys(), 6); /* those of b, c and o are known from nobody now */
+    walk(3);
+    reopen();
+    assert_int_equal(thread_of(APPEND(1, 0, SPAN("f"), .msgid = 7001).eid), r.eid);
+    r = APPEND(1, 0, SPAN("g"), .msgid = 7003);
+    assert_int_equal(thread_of(r.eid), r.eid);
+    verify_clean();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -593,6 +647,7 @@ int main(void)
         T(copying_and_moving),
         T(keywords),
         T(expunging),
+        T(keys_of_ended_threads),
         T(long_ones),
         T(removed_under_an_arrival),
         T(refused_for_an_arrival),

@@ -6,6 +6,10 @@
  *
  * An email joins the thread that its own Message-ID is known from, else that of the first of its references that is
  * known; else it begins one. Threads are never merged: RFC 8621 3 has threadId immutable.
+ *
+ * A key whose thread has no email left counts as unknown. It is not looked for when the thread ends, it would be a random
+ * page: when such keys may be as many as the others, a walk through all of them in their order drops them. Every id
+ * given since the last walk and not an email now may have left some.
  */
 #include "store/store_thread.h"
 
@@ -17,18 +21,29 @@ enum {
     WAIT_STEP = 5000, /* emails per commit while a reader waits */
     ASKED_MOST = 500, /* threads in a request */
     EMAILS_MOST = 6000,
+    KEYS_STEP = 5000,
+    KEYS_SPARE = 10000, /* below so many ids no walk is worth while */
 };
 
 #define STATE_THREADED SPAN("threaded")
+#define STATE_KEYS SPAN("thread_keys")
+
+static int load(struct store *s, struct span name, int64_t none, int64_t *out)
+{
+    int rc = DB_FIRST(s->db, DB_STATE_GET, DB_T(name));
+    *out = rc == 1 ? db_i64(s->db, DB_STATE_GET, 0) : none;
+    db_end(s->db, DB_STATE_GET);
+    return rc < 0 ? -1 : 0;
+}
 
 int store_thread_load(struct store *s)
 {
-    int rc = DB_FIRST(s->db, DB_STATE_GET, DB_T(STATE_THREADED));
-    s->threaded = rc == 1 ? (uint64_t)db_i64(s->db, DB_STATE_GET, 0) : 1;
-    db_end(s->db, DB_STATE_GET);
-    s->n_threaded = s->threaded;
+    int64_t threaded;
+    if (load(s, STATE_THREADED, 1, &threaded) != 0 || load(s, STATE_KEYS, 0, &s->keys.fresh) != 0)
+        return -1;
+    s->n_threaded = s->threaded = (uint64_t)threaded;
     s->n_eids = s->next_eid;
-    return rc < 0 ? -1 : 0;
+    return 0;
 }
 
 uint64_t store_thread_behind(const struct store *s)
@@ -128,11 +143,34 @@ int store_thread_forget(struct store *s, uint64_t eid, uint64_t *thread)
         return rc;
     *thread = (uint64_t)db_i64(s->db, DB_THREAD_OF, 0);
     db_end(s->db, DB_THREAD_OF);
-    if (DB_RUN(s->db, DB_THREAD_DROP, DB_I(eid)) != 0)
+    return DB_RUN(s->db, DB_THREAD_DROP, DB_I(eid));
+}
+
+/* ---- the keys of threads that ended ---- */
+
+static int64_t fresh(const struct store *s) { return (int64_t)s->emails - (int64_t)s->next_eid; }
+
+bool store_thread_keys_due(const struct store *s)
+{
+    int64_t ended = s->keys.fresh - fresh(s); /* at most */
+    return s->keys.walking || ended > (int64_t)s->emails + KEYS_SPARE;
+}
+
+int store_thread_keys_step(struct store *s)
+{
+    struct store_keys *k = &s->keys;
+    if (!k->walking)
+        *k = (struct store_keys){.walking = true, .fresh = fresh(s)};
+    int rc = DB_FIRST(s->db, DB_THREAD_KEY_AHEAD, DB_I(k->account), DB_I(k->key), DB_I(KEYS_STEP - 1));
+    int64_t account = rc == 1 ? db_i64(s->db, DB_THREAD_KEY_AHEAD, 0) : INT64_MAX;
+    int64_t key = rc == 1 ? db_i64(s->db, DB_THREAD_KEY_AHEAD, 1) : INT64_MAX;
+    db_end(s->db, DB_THREAD_KEY_AHEAD);
+    if (rc < 0 || DB_RUN(s->db, DB_THREAD_KEY_SWEEP, DB_I(k->account), DB_I(k->key), DB_I(account), DB_I(key)) != 0)
         return -1;
-    rc = DB_FIRST(s->db, DB_THREAD_HAS, DB_I(*thread));
-    db_end(s->db, DB_THREAD_HAS);
-    return rc != 0 ? MIN_OF(rc, 0) : DB_RUN(s->db, DB_THREAD_KEY_DROP, DB_I(*thread));
+    k->account = account;
+    k->key = key;
+    k->walking = rc == 1;
+    return k->walking ? 1 : DB_RUN(s->db, DB_STATE_PUT, DB_T(STATE_KEYS), DB_I(k->fresh));
 }
 
 /* ---- reading ---- */

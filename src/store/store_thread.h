@@ -8,6 +8,10 @@
  */
 int store_thread_step(struct store *s, size_t most);
 uint64_t store_thread_behind(const struct store *s); /* emails that have none yet, at most */
+/* Keys of threads that ended may be as many as those of the others, or a walk through them is under way. */
+bool store_thread_keys_due(const struct store *s);
+/* In a transaction: one step of that walk. 1: there is more, 0, or -1. s->keys moves. */
+int store_thread_keys_step(struct store *s);
 /* The email goes; *thread: the one it was in. */
 int store_thread_forget(struct store *s, uint64_t eid, uint64_t *thread);
 int store_thread_load(struct store *s); /* at the opening */

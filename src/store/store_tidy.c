@@ -18,7 +18,7 @@ enum {
 
 bool store_tidy_due(const struct store *s)
 {
-    return store_thread_behind(s) > 0 || s->tidying || clock_mono_ms() - s->purged_ms > EVERY_MS;
+    return store_thread_behind(s) > 0 || store_thread_keys_due(s) || s->tidying || clock_mono_ms() - s->purged_ms > EVERY_MS;
 }
 
 /* The old tombstones of an account, from the oldest on; the floor goes up to the last of them. *n: how many. */
@@ -97,6 +97,10 @@ static int step(struct store *s, size_t *gone, bool *aged)
         *gone = 1;
         return store_thread_step(s, THREAD_STEP) != 0 ? -1 : 0;
     }
+    if (store_thread_keys_due(s)) {
+        *gone = 1;
+        return store_thread_keys_step(s);
+    }
     *aged = true;
     return by_age(s, gone);
 }
@@ -104,6 +108,7 @@ static int step(struct store *s, size_t *gone, bool *aged)
 int store_tidy(struct store *s)
 {
     uint64_t threaded = s->threaded, blobs = s->blobs;
+    struct store_keys keys = s->keys;
     size_t gone = 0;
     bool aged = false;
     if (db_begin(s->db) != 0)
@@ -116,6 +121,7 @@ int store_tidy(struct store *s)
         db_rollback(s->db);
         store_account_forget(s, true);
         s->threaded = threaded;
+        s->keys = keys;
         s->blobs = blobs;
         return -1;
     }

@@ -5,7 +5,7 @@
 #include "store/store_impl.h"
 
 bool store_tidy_due(const struct store *s);
-/* One step: threads of what came, then old operations, tombstones, uploads, values. 0, or -1 for trouble of the index.
+/* One step: threads of what came, keys of threads that ended, then old operations, tombstones, uploads, values. 0, or -1 for trouble of the index.
  */
 int store_tidy(struct store *s);
 

@@ -34,7 +34,7 @@ def keep(data, out):
     shutil.rmtree(out, ignore_errors=True)
     os.makedirs(os.path.join(out, "big"))
     db = sqlite3.connect(os.path.join(data, "store", "index.db"))
-    ends = db.execute("SELECT seg, end FROM segment").fetchall()
+    ends = db.execute("SELECT seg, end FROM segment WHERE seg > 0").fetchall()  # 0: none yet
     db.execute("PRAGMA journal_mode=DELETE")
     db.execute("VACUUM")
     db.close()
