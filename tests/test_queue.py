@@ -1,21 +1,31 @@
 """The queue from outside: mail for elsewhere comes in, people look at it and change it, reports come back, the trace tells it."""
+import base64
 import email
 import email.policy
 import imaplib
 import smtplib
+import sqlite3
 import time
 
 import pytest
 
+from lib.dns import Dns
 from lib.server import PASSWORD, Server
 
 TEXT = "From: <alice@example.test>\r\nTo: <x@elsewhere.test>\r\nSubject: away\r\nMessage-ID: <away@example.test>\r\n\r\nthe body\r\n"
+GONE = "gone-\u00fc.test".encode("idna").decode()
 
 
 @pytest.fixture(scope="module")
 def server():
-    with Server({"limits.dsn_gather_ms": "0"}) as s:
-        s.cli("queue", "suspend", "elsewhere.test")  # nothing is tried: this is not relay's test
+    tree = Dns()
+    away = ("elsewhere.test", "third.test", GONE)
+    for domain in away:
+        tree.zone(domain, secure=False)
+        tree.mail(domain)
+    with tree, Server({"limits.dsn_gather_ms": "0"}, dns=tree) as s:
+        for domain in away:
+            s.cli("queue", "suspend", domain)  # nothing is tried: this is not relay's test
         yield s
 
 
@@ -48,6 +58,13 @@ def inbox(server, name="alice", want=1):
             return found
         time.sleep(0.1)
     raise AssertionError(f"{len(found)} messages\n" + server.log_tail())
+
+
+def wait_for(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what() and time.monotonic() < end:
+        time.sleep(0.1)
+    return what()
 
 
 def drop_all(server):
@@ -113,6 +130,55 @@ def test_a_report_comes_back(server):
     assert len(inbox(server)) == before + 1 and rows(server) == []
     told = server.cli("trace", trace)
     assert "failed for good" in told and "<alice@example.test>: report sent" in told
+
+
+def test_a_report_answers_its_message(server):
+    """RFC 3834 3.1.5: In-Reply-To and References lead to the message, and both are in one thread."""
+    before = len(inbox(server, want=0))
+    text = TEXT.replace("away@", "second@").replace("\r\n\r\n", "\r\nReferences: <zero@example.test>\r\n <first@example.test>\r\n\r\n")
+    submit(server, ["x@elsewhere.test", "alice@example.test"], text)
+    mine = inbox(server, want=before + 1)[-1][1]
+    server.cli("queue", "bounce", "--to", "x@elsewhere.test")
+    report = inbox(server, want=before + 2)[-1][1]
+    assert mine["message-id"] == report["in-reply-to"] == "<second@example.test>"
+    assert report["references"] == "<zero@example.test> <first@example.test> <second@example.test>"
+
+    def threads():
+        db = sqlite3.connect(f"file:{server.data}/store/index.db?mode=ro", uri=True)
+        found = db.execute("SELECT thread FROM thread_email ORDER BY eid").fetchall()
+        db.close()
+        return found
+    wait_for(lambda: len(threads()) >= before + 2)
+    assert threads()[-1] == threads()[-2] and (before == 0 or threads()[-3] != threads()[-1])
+
+
+def test_a_sender_with_an_idn(server):
+    """RFC 6533: a domain of ours that is not ASCII, and one that was ours: its report waits for the A-labels of it."""
+    for domain in ("m\u00fcnchen.test", "gone-\u00fc.test"):
+        sender = "eva@" + domain
+        server.cli("domain", "add", domain, "--admin", sender, "--password-stdin", input=PASSWORD + "\n")
+        with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=30) as smtp:
+            smtp.ehlo()
+            plain = base64.b64encode(f"\0{sender}\0{PASSWORD}".encode()).decode()
+            assert smtp.docmd("AUTH", "PLAIN " + plain)[0] == 235
+            text = f"From: <{sender}>\r\nSubject: away\r\n\r\nx\r\n".encode()
+            smtp.sendmail(sender, ["y@elsewhere.test"], text, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+        if domain.startswith("gone"):
+            server.cli("domain", "remove", domain, "--accounts", "--yes")
+        server.cli("queue", "bounce", "--to", "y@elsewhere.test")
+    box = imaplib.IMAP4("127.0.0.1", server.port["imap"])
+    box.authenticate("PLAIN", lambda _: f"\0eva@m\u00fcnchen.test\0{PASSWORD}".encode())
+
+    def arrived():
+        box.select("INBOX")
+        return box.search(None, "ALL")[1][0]
+    assert wait_for(arrived)
+    report = box.fetch("1", "(BODY.PEEK[])")[1][0][1]
+    assert "To: <eva@m\u00fcnchen.test>".encode() in report and b"y@elsewhere.test" in report
+    box.logout()
+    away = wait_for(lambda: rows(server, "--to", "eva@" + GONE))
+    assert away and away[0][5] == "<>", server.cli("queue", "list") + server.log_tail()
+    drop_all(server)
 
 
 def test_success_is_told_when_asked(server):

@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 #include "format/header.h"
 
-enum { ACTIONS = 5, VALUE_MOST = 800 };
+enum { ACTIONS = 5, VALUE_MOST = 800, ID_MOST = 250, THREAD_MOST = 20 };
 enum { FAILED, DELAYED, DELIVERED, RELAYED, EXPANDED }; /* enum dsn_action */
 
 static const char *const action_names[ACTIONS] = {"failed", "delayed", "delivered", "relayed", "expanded"};
@@ -261,6 +261,28 @@ static void subject(struct str *out, const struct dsn *d, const struct words *w,
     field(out, "Subject", tmp);
 }
 
+/* An id that can stand in a field as it is; what is none would make this report belong to another message. */
+static bool good_id(struct span id, bool utf8)
+{
+    bool good = id.n > 0 && id.n <= ID_MOST && (utf8_ascii(id) || (utf8 && utf8_valid(id)));
+    for (size_t i = 0; i < id.n; i++)
+        good &= (unsigned char)id.p[i] > 32 && id.p[i] != 127 && id.p[i] != '<' && id.p[i] != '>';
+    return good;
+}
+
+/* RFC 3834 3.1.5, RFC 5322 3.6.4: a report answers the message that it is about. */
+static void thread(struct str *out, const struct dsn *d, struct str *tmp)
+{
+    if (d->n_thread == 0 || !good_id(d->thread[d->n_thread - 1], d->utf8))
+        return;
+    str_addf(tmp, "<%.*s>", SPAN_ARGS(d->thread[d->n_thread - 1]));
+    field(out, "In-Reply-To", tmp);
+    for (size_t i = d->n_thread > THREAD_MOST ? d->n_thread - THREAD_MOST : 0; i < d->n_thread; i++)
+        if (good_id(d->thread[i], d->utf8))
+            str_addf(tmp, tmp->n > 0 ? " <%.*s>" : "<%.*s>", SPAN_ARGS(d->thread[i]));
+    field(out, "References", tmp);
+}
+
 static void head(struct str *out, const struct dsn *d, const struct words *w)
 {
     struct str tmp;
@@ -279,6 +301,7 @@ static void head(struct str *out, const struct dsn *d, const struct words *w)
     add_clean(&tmp, d->hostname, 255, false);
     str_addc(&tmp, '>');
     field(out, "Message-ID", &tmp);
+    thread(out, d, &tmp);
     str_addz(out, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"); /* RFC 3834 5 */
     /* RFC 6522 3: the report's type is that of its second part */
     str_addf(out, "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"%.*s\"\r\n\r\n", SPAN_ARGS(d->boundary));

@@ -20,6 +20,8 @@ struct dsn {
     struct span id, boundary;   /* left side of the Message-ID; both of letters, digits, "=_." */
     struct span envid;          /* of the sender's, or empty */
     struct span trace;          /* of the message */
+    const struct span *thread;  /* message ids without <>, oldest first: what the message refers to, and its own */
+    size_t n_thread;            /* 0: it has none of its own */
     int64_t now_s, arrived_s;
     bool utf8;                  /* the reader knows SMTPUTF8: addresses as they are (RFC 6533), else escaped */
     bool whole, eight_bit;      /* `original` is the whole message, else its header; has bytes above 127 */

@@ -30,6 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct dsn d = {.hostname = cut(&s), .lang = size % 2 ? SPAN("de") : SPAN("en"), .to = cut(&s), .id = SPAN("1"),
                     .boundary = SPAN("=_b0undary"), .envid = cut(&s), .trace = SPAN("aaaaaaaaaaaa"), .utf8 = size % 3 == 0,
                     .original = SPAN("Subject: x\r\n"), .rcpts = r, .n = 2};
+    struct span thread[3] = {cut(&s), cut(&s), cut(&s)};
+    d.thread = thread, d.n_thread = 3;
     str_init(&out, &mem);
     dsn_write(&out, &d);
     size_t line = 0, marks = 0;

@@ -142,6 +142,43 @@ static void unicode(void **state)
     has(got, "utf-8; j\xc3\xb6rg@b\xc3\xbc""cher.test");
 }
 
+static const char *raw(const struct dsn *d)
+{
+    struct str out;
+    str_init(&out, &mem);
+    dsn_write(&out, d);
+    return arena_z(&mem, str_span(&out));
+}
+
+/* RFC 3834 3.1.5: it is a reply to the message that it is about; ids that would make it anything else are left out. */
+static void replies(void **state)
+{
+    struct dsn_rcpt r = {.address = SPAN("a@b.test")};
+    struct dsn d = report(&r, 1);
+    struct span ids[30];
+    assert_null(strstr(raw(&d), "In-Reply-To"));
+    ids[0] = SPAN("the.first@a.test"), ids[1] = SPAN("own.one@a.test");
+    d.thread = ids, d.n_thread = 1;
+    has(raw(&d), "\r\nIn-Reply-To: <the.first@a.test>\r\nReferences: <the.first@a.test>\r\n");
+    d.n_thread = 2;
+    has(raw(&d), "\r\nIn-Reply-To: <own.one@a.test>\r\nReferences: <the.first@a.test> <own.one@a.test>\r\n");
+    for (unsigned i = 0; i < COUNT_OF(ids); i++)
+        ids[i] = arena_printf(&mem, "%u.%0200u@a.test", i, i);
+    ids[27] = SPAN("two words@a.test"), ids[28] = SPAN("x>\r\nBcc: <y@a.test");
+    d.n_thread = COUNT_OF(ids);
+    const char *got = raw(&d);
+    has(got, "\r\n <29.0");
+    assert_null(strstr(got, "Bcc")), assert_null(strstr(got, "two words")), assert_null(strstr(got, "<9.0"));
+    has(got, "<10.0"), has(got, "In-Reply-To: <29.0");
+    read_back(&d);
+    ids[29] = SPAN("\xc3\xa4@a.test"); /* RFC 6532 3.3: only for who knows of it */
+    assert_null(strstr(raw(&d), "In-Reply-To"));
+    d.utf8 = true;
+    has(raw(&d), "In-Reply-To: <\xc3\xa4@a.test>");
+    ids[29] = SPAN("\xc3@a.test");
+    assert_null(strstr(raw(&d), "In-Reply-To"));
+}
+
 /* SEC-10: what a far side says stays one value, however it tries. */
 static void hostile(void **state)
 {
@@ -177,7 +214,7 @@ int main(void)
 {
     arena_init(&mem);
     const struct CMUnitTest tests[] = {cmocka_unit_test(failed), cmocka_unit_test(five_actions), cmocka_unit_test(expired),
-                                       cmocka_unit_test(unicode), cmocka_unit_test(hostile)};
+                                       cmocka_unit_test(unicode), cmocka_unit_test(replies), cmocka_unit_test(hostile)};
     int rc = cmocka_run_group_tests_name("dsn", tests, NULL, NULL);
     arena_done(&mem);
     return rc;

@@ -9,16 +9,19 @@
 #include "base/rand.h"
 #include "base/utf8.h"
 #include "format/dsn.h"
+#include "format/read.h"
 #include "format/summary.h"
+#include "login/login_name.h"
 #include "roles/store_role.h"
 #include "run/config.h"
 #include "run/scanner.h"
 #include "run/work.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 
-enum { LOOK_MS = 30000, BACK_OFF_MS = 5000, TRIES_MOST = 1500 };
+enum { LOOK_MS = 30000, BACK_OFF_MS = 5000, TRIES_MOST = 1500, IDS_MOST = 200 };
 
 struct making {
     struct store_report report;
@@ -26,6 +29,8 @@ struct making {
     int rc;                         /* of the step on the pool */
     struct span original;
     bool whole;
+    struct span *thread;            /* ids of the messages that it answers, the last one is that of its own message */
+    size_t n_thread;
     struct msg_rcpt_check_r to;
     struct span text;
     struct msg_summarize_r sum;
@@ -84,6 +89,52 @@ static void read_original(void *arg)
     }
 }
 
+/* ---- what it answers ---- */
+
+/* The strings of READ_MESSAGE_IDS. */
+static void add_ids(struct making *x, struct span packed)
+{
+    while (packed.n >= 4 && x->n_thread < IDS_MOST) {
+        uint32_t n;
+        memcpy(&n, packed.p, 4);
+        n = le32toh(n);
+        packed = span_from(packed, 4);
+        if (n > packed.n)
+            return;
+        x->thread[x->n_thread++] = span_sub(packed, 0, n);
+        packed = span_from(packed, n);
+    }
+}
+
+/* RFC 5322 3.6.4: what the message refers to, else the one that it answers; and itself. Scan reads its header. */
+static WAITS int ask_thread(struct making *x)
+{
+    enum { OWN, REFERENCES, PARENT, ASKS };
+    struct msg_scan_ask asks[ASKS] = {{SPAN("Message-ID"), READ_MESSAGE_IDS}, {SPAN("References"), READ_MESSAGE_IDS},
+                                      {SPAN("In-Reply-To"), READ_MESSAGE_IDS}};
+    struct span got[ASKS] = {0}, one = SPAN_NONE;
+    ptrdiff_t end = span_find(x->original, SPAN("\r\n\r\n"));
+    struct span head = span_sub(x->original, 0, MIN_OF(end < 0 ? x->original.n : (size_t)end + 4, (size_t)LIMIT(BODY_INLINE)));
+    struct msg_scan_fields in = {.size = head.n, .body = head, .file = -1, .asks = {asks, ASKS}};
+    struct msg_scan_fields_r out;
+    if (scanner_call(MSG_ID_scan_fields, &in, &out, x->report.qid, false, x->report.trace, &x->mem, &x->fail) != 0)
+        return x->fail.kind == FAIL_PERM ? 0 : -1; /* no scan can read it: its report is made all the same */
+    for (uint32_t i = 0; i < out.values.n; i++)
+        if (out.values.v[i].ask < ASKS && got[out.values.v[i].ask].n == 0)
+            got[out.values.v[i].ask] = out.values.v[i].data;
+    x->thread = arena_alloc(&x->mem, (IDS_MOST + 1) * sizeof *x->thread);
+    add_ids(x, got[OWN]);
+    if (x->n_thread == 0)
+        return 0;
+    one = x->thread[0];
+    x->n_thread = 0;
+    add_ids(x, got[REFERENCES]);
+    if (x->n_thread == 0)
+        add_ids(x, got[PARENT]);
+    x->thread[x->n_thread++] = one;
+    return 0;
+}
+
 /* ---- making ---- */
 
 static void build(struct making *x, const struct op_id *op)
@@ -101,7 +152,7 @@ static void build(struct making *x, const struct op_id *op)
             .text = f->text, .host = f->host, .at_s = f->at_ms / 1000, .until_s = f->until_ms / 1000};
     }
     struct dsn d = {.hostname = config_text(CONFIG_server_hostname), .lang = lang, .to = r->report, .id = span_z(id),
-        .boundary = span_z(boundary), .envid = r->envid, .trace = r->trace, .now_s = clock_now_s(), .arrived_s = r->created_ms / 1000,
+        .boundary = span_z(boundary), .envid = r->envid, .trace = r->trace, .thread = x->thread, .n_thread = x->n_thread, .now_s = clock_now_s(), .arrived_s = r->created_ms / 1000,
         .utf8 = (r->flags & ENVELOPE_SMTPUTF8) != 0, .whole = x->whole, .eight_bit = !utf8_ascii(x->original),
         .original = x->original, .rcpts = v, .n = r->n};
     str_init(&out, &x->mem);
@@ -128,24 +179,35 @@ static WAITS int summarize_it(struct making *x)
     return rc;
 }
 
+/* An address with the A-labels of its domain, which need no SMTPUTF8 (RFC 5890 2.3.2.1), when its local part is ASCII. */
+static struct span elsewhere(struct span address, struct span domain, struct arena *mem)
+{
+    struct span local = span_sub(address, 0, (size_t)MAX_OF(span_rfind_char(address, '@'), (ptrdiff_t)0));
+    return utf8_ascii(local) ? arena_printf(mem, "%.*s@%.*s", SPAN_ARGS(local), SPAN_ARGS(domain)) : address;
+}
+
 /* Where it goes: accounts of ours, an address elsewhere, or both when an alias says so. */
 static int address_it(struct making *x, struct msg_ingest *in, struct store_extra *extra)
 {
     const struct store_report *r = &x->report;
     bool away = x->to.status == RCPT_NOT_OURS;
     uint32_t n = away ? 1 : x->to.forwards.n;
+    char folded[LOGIN_NAME_DOMAIN];
     ptrdiff_t at = span_rfind_char(r->report, '@');
+    struct span domain = span_from(r->report, (size_t)(at + 1));
+    domain = span_of(folded, login_name_fold_domain(domain, folded));
+    struct span address = elsewhere(r->report, domain, &x->mem);
     struct msg_ingest_remote *remotes = arena_zalloc(&x->mem, (n + 1) * sizeof *remotes);
     struct store_queue_as *as = arena_zalloc(&x->mem, (n + 1) * sizeof *as);
     struct msg_ingest_target *targets = arena_zalloc(&x->mem, (x->to.targets.n + 1) * sizeof *targets);
-    if ((!away && x->to.status != RCPT_OK) || at < 0 || !utf8_ascii(span_from(r->report, (size_t)at)))
+    if (away ? at < 0 || domain.n == 0 : x->to.status != RCPT_OK)
         return fail_perm(&x->fail, "5.1.1", "nobody is there to be told");
     for (uint32_t i = 0; i < x->to.targets.n; i++)
         targets[i] = (struct msg_ingest_target){.account = x->to.targets.v[i].account, .address = x->to.targets.v[i].address,
                                                  .lang = x->to.targets.v[i].lang};
     uint32_t flags = ENVELOPE_REPORT | (r->flags & ENVELOPE_SMTPUTF8) | (utf8_ascii(x->text) ? 0 : ENVELOPE_8BIT);
     for (uint32_t i = 0; i < n; i++) {
-        remotes[i] = away ? (struct msg_ingest_remote){.address = r->report, .domain = span_from(r->report, (size_t)at + 1)}
+        remotes[i] = away ? (struct msg_ingest_remote){.address = address, .domain = arena_copy(&x->mem, domain)}
                           : (struct msg_ingest_remote){.address = x->to.forwards.v[i].address, .domain = x->to.forwards.v[i].domain};
         as[i].flags = flags;
     }
@@ -183,7 +245,7 @@ static WAITS int make(struct making *x)
     if (IPC_CALL(ROLE_AUTH, rcpt_check, &ask, &x->to, &x->mem, &x->fail) < 0)
         return -1;
     work_run(read_original, x);
-    if (x->rc != 0)
+    if (x->rc != 0 || ask_thread(x) != 0)
         return -1;
     build(x, &op);
     return summarize_it(x) < 0 ? -1 : send_it(x, &op);
