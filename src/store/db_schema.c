@@ -167,6 +167,11 @@ static const char version_5[] =
 /* Keys of threads that ended go in order of the keys, not with their thread (doc/decisions/15-thread-keys.md). */
 static const char version_6[] = "DROP INDEX thread_key_thread;";
 
+/* A resume is on its way (store_queue_suspend.c): rows up to rid `done` have got their time back, as of until_ms; 0: none is. */
+static const char version_7[] =
+    "ALTER TABLE queue_suspended ADD COLUMN until_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue_suspended ADD COLUMN done INTEGER NOT NULL DEFAULT 0;";
+
 const struct db_step db_schema_steps[] = {
     {"the first tables", version_1, NULL},
     {"a tree of mailboxes, threads, uploads, values", version_2, NULL},
@@ -174,5 +179,6 @@ const struct db_step db_schema_steps[] = {
     {"mailboxes in the log", version_4, NULL},
     {"the queue, delivery events, limits of sending", version_5, NULL},
     {"keys of threads go together", version_6, NULL},
+    {"resuming a domain in steps", version_7, NULL},
 };
 const size_t db_schema_version = COUNT_OF(db_schema_steps);

@@ -31,8 +31,10 @@
     X(QUEUE_RCPT_DUE, "UPDATE queue_rcpt SET due_ms = ?2 WHERE rid = ?1 AND state = 0")                                \
     X(QUEUE_RCPT_ROUTE, "UPDATE queue_rcpt SET route = ?2, due_ms = CASE state WHEN 0 THEN ?3 ELSE due_ms END"         \
                         " WHERE rid = ?1")                                                                             \
-    X(QUEUE_RCPT_RESUME, "UPDATE queue_rcpt SET expires_ms = expires_ms + ?2 - max(?3, (SELECT created_ms FROM"        \
-                         " queue_message m WHERE m.qid = queue_rcpt.qid)) WHERE domain = ?1 AND state = 0")            \
+    X(QUEUE_RCPT_RESUME, "UPDATE queue_rcpt NOT INDEXED SET expires_ms = expires_ms + ?4 - max(?5, (SELECT created_ms FROM"\
+                         " queue_message m WHERE m.qid = queue_rcpt.qid)) WHERE rid > ?2 AND rid <= ?3 AND domain = ?1 AND state = 0"\
+                         " AND (SELECT created_ms FROM queue_message m WHERE m.qid = queue_rcpt.qid) < ?4")             \
+    X(QUEUE_RCPT_AFTER, "SELECT rid FROM queue_rcpt WHERE rid > ?1 ORDER BY rid LIMIT 1 OFFSET ?2")                    \
     X(QUEUE_DUE, "SELECT rid, qid, due_ms, address, notify, orcpt, tries, maybe_sent, trying, expires_ms, route"       \
                  " FROM queue_rcpt WHERE state = 0 AND domain = ?1 AND age = ?2 ORDER BY due_ms, rid")                 \
     X(QUEUE_DOMAIN_NEXT, "SELECT domain FROM queue_rcpt INDEXED BY queue_rcpt_due WHERE state = 0 AND domain > ?1"     \
@@ -48,8 +50,9 @@
                   " FROM queue_rcpt r CROSS JOIN queue_message m ON m.qid = r.qid WHERE r.rid > ?1 ORDER BY r.rid")    \
     X(QUEUE_OLD, "SELECT rid, expires_ms FROM queue_rcpt WHERE rid > ?1 ORDER BY rid LIMIT ?2")                        \
     X(QUEUE_ANY, "SELECT 1 FROM queue_rcpt LIMIT 1")                                                                   \
-    X(QUEUE_SUSPENDED, "SELECT since_ms FROM queue_suspended WHERE domain = ?1")                                       \
+    X(QUEUE_SUSPENDED, "SELECT since_ms, until_ms, done FROM queue_suspended WHERE domain = ?1")                                       \
     X(QUEUE_SUSPEND, "INSERT OR IGNORE INTO queue_suspended(domain, since_ms) VALUES(?1, ?2)")                         \
+    X(QUEUE_RESUMING, "UPDATE queue_suspended SET since_ms = ?2, until_ms = ?3, done = ?4 WHERE domain = ?1")          \
     X(QUEUE_UNSUSPEND, "DELETE FROM queue_suspended WHERE domain = ?1")                                                \
     X(QUEUE_REPORT_PUT, "INSERT OR IGNORE INTO queue_report(rid, action, qid, due_ms, tries, at_ms, code, cause, until_ms,"\
                         " address, orcpt, status, text, host) VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"\

@@ -169,30 +169,3 @@ int store_queue_change(struct store *s, struct store_op *op)
     VEC_FREE(&rids);
     return rc < 0 ? -1 : store_queue_time_save(s);
 }
-
-/* ---- a domain's rest ---- */
-
-int store_queue_suspend(struct store *s, struct store_op *op)
-{
-    const struct msg_queue_suspend *in = op->w->in;
-    struct msg_queue_suspend_r *out = op->w->out;
-    int64_t now = store_queue_now(s);
-    if (in->domain.n == 0 || in->domain.n > 255)
-        return fail_perm(&op->w->fail, "5.5.4", "queue_suspend: which domain?");
-    if (DB_FIRST(s->db, DB_QUEUE_DOMAIN_COUNT, DB_B(in->domain)) != 1)
-        return -1;
-    out->waiting = (uint64_t)db_i64(s->db, DB_QUEUE_DOMAIN_COUNT, 0);
-    db_end(s->db, DB_QUEUE_DOMAIN_COUNT);
-    if (in->on != 0)
-        return DB_RUN(s->db, DB_QUEUE_SUSPEND, DB_B(in->domain), DB_I(now)) != 0 ? -1 : store_queue_time_save(s);
-    int rc = DB_FIRST(s->db, DB_QUEUE_SUSPENDED, DB_B(in->domain));
-    int64_t since = rc == 1 ? db_i64(s->db, DB_QUEUE_SUSPENDED, 0) : now;
-    db_end(s->db, DB_QUEUE_SUSPENDED);
-    if (rc != 1)
-        return rc;
-    store_queue_ready(s, in->domain, now);
-    return DB_RUN(s->db, DB_QUEUE_RCPT_RESUME, DB_B(in->domain), DB_I(now), DB_I(since)) != 0 ||
-                   DB_RUN(s->db, DB_QUEUE_UNSUSPEND, DB_B(in->domain)) != 0 || store_queue_time_save(s) != 0
-               ? -1
-               : 0;
-}

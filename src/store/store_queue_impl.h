@@ -63,10 +63,14 @@ int store_queue_result(struct store *s, struct store_op *op);
 int store_queue_peer(struct store *s, struct store_op *op);
 void store_queue_tidy(struct store *s, struct store_write *w);
 int store_queue_change(struct store *s, struct store_op *op);
-int store_queue_suspend(struct store *s, struct store_op *op);
 /* A recipient fails for good: event, report, its row goes. host: of the last answer, may be empty. */
 int store_queue_fail(struct store *s, const struct store_queue_message *m, const struct store_queue_rcpt *r, uint32_t kind,
                      const struct msg_event_row *why);
+
+/* ---- store_queue_suspend.c ---- */
+
+int store_queue_suspended(struct store *s, struct span domain);     /* 1, 0, -1 */
+int store_queue_suspend(struct store *s, struct store_op *op);      /* an applier */
 
 /* ---- store_report.c ---- */
 

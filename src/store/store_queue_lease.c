@@ -131,13 +131,6 @@ static int take_age(struct store *s, struct taking *t, struct span domain, int a
     return rc < 0 ? -1 : 0;
 }
 
-static int suspended(struct store *s, struct span domain)
-{
-    int rc = DB_FIRST(s->db, DB_QUEUE_SUSPENDED, DB_B(domain));
-    db_end(s->db, DB_QUEUE_SUSPENDED);
-    return rc;
-}
-
 static void remember_told(struct store *s, struct span domain, int64_t next_ms)
 {
     if (next_ms == INT64_MAX)
@@ -153,7 +146,7 @@ void store_queue_lease(struct store *s, struct store_write *w)
     struct taking t = {.most_messages = in->messages, .most_rcpts = in->rcpts, .next_ms = INT64_MAX};
     int64_t now = store_queue_now(s);
     *out = (struct msg_queue_lease_r){0};
-    int rc = suspended(s, in->domain);
+    int rc = store_queue_suspended(s, in->domain);
     for (int age = 0; rc == 0 && age < AGES; age++)
         rc = take_age(s, &t, in->domain, age, w->account, now, w->mem) != 0 ? -1 : 0;
     if (rc < 0) {
@@ -194,7 +187,7 @@ static int domain_row(struct store *s, struct msg_queue_domain *d)
         db_end(s->db, DB_QUEUE_DOMAIN_DUE);
     }
     if (rc >= 0)
-        rc = suspended(s, d->domain);
+        rc = store_queue_suspended(s, d->domain);
     d->suspended = rc == 1;
     d->due_ms = store_queue_wall(s, due);
     remember_told(s, d->domain, due);

@@ -201,20 +201,13 @@ static int release(struct store *s, int64_t now, size_t *n)
     return rc;
 }
 
-static int suspended(struct store *s, struct span domain)
-{
-    int rc = DB_FIRST(s->db, DB_QUEUE_SUSPENDED, DB_B(domain));
-    db_end(s->db, DB_QUEUE_SUSPENDED);
-    return rc;
-}
-
 static int expire_one(struct store *s, uint64_t rid, size_t *n)
 {
     struct found x = {0};
     int rc = find(s, rid, &x);
     if (rc != 1 || x.r.state != QUEUE_WAITING || x.r.trying != 0 || store_queue_leased(s, rid, NULL))
         return rc < 0 ? -1 : 0;
-    rc = suspended(s, x.r.domain);
+    rc = store_queue_suspended(s, x.r.domain);
     if (rc != 0)
         return rc < 0 ? -1 : 0;
     struct msg_event_row why = {.host = x.r.last_host, .code = x.r.last_code, .status = x.r.last_status, .text = x.r.last_text};

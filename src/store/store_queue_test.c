@@ -1,99 +1,5 @@
 /* Tests of the queue: what comes in leaves once, in the right order, with the right report, whatever happens between. */
-#include "store/store_ops_testing.h"
-#include "store/store_queue.h"
-
-#include <sqlite3.h>
-
-enum { RELAY = 77, SECOND = 78 };
-
-static struct msg_queue_ready told[100];
-static _Atomic size_t n_told;
-static _Atomic unsigned reports_told;
-
-static void on_ready(void *arg, const struct msg_queue_ready *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (n_told < COUNT_OF(told)) {
-            told[n_told] = (struct msg_queue_ready){.domain = arena_copy(&mem, v[i].domain), .due_ms = v[i].due_ms};
-            n_told++;
-        }
-}
-
-static void on_report(void *arg) { reports_told++; }
-
-static int queue_setup(void **state)
-{
-    int rc = setup(state);
-    n_told = reports_told = 0;
-    store_on_ready(s, on_ready, NULL);
-    store_on_report(s, on_report, NULL);
-    return rc;
-}
-
-static void again(void)
-{
-    reopen();
-    store_on_ready(s, on_ready, NULL);
-    store_on_report(s, on_report, NULL);
-}
-
-static int64_t sql(const char *text) { return store_testing_sql(text); }
-
-/* ---- short forms ---- */
-
-static struct msg_ingest_remote to(const char *address)
-{
-    struct span a = span_z(address);
-    return (struct msg_ingest_remote){.address = a, .domain = span_from(a, (size_t)span_rfind_char(a, '@') + 1)};
-}
-
-static const struct store_queue_as plain = {.sender = SPAN("jon@example.org"), .report = SPAN("jon@example.org"), .account = 7,
-                                            .flags = ENVELOPE_VERIFIED};
-
-static const char *send_as(struct span id, const struct store_queue_as *as, const struct msg_ingest_remote *v, uint32_t n,
-                           uint64_t local, struct msg_ingest_r *r)
-{
-    struct msg_ingest_target t = {.account = local, .address = SPAN("local@example.org")};
-    struct store_queue_as *all = arena_zalloc(&mem, n * sizeof *all);
-    for (uint32_t i = 0; i < n; i++)
-        all[i] = *as;
-    struct store_extra x = {.as = all, .sender = as->account};
-    struct msg_ingest in = {.op = id, .sender = SPAN("jon@example.org"), .size = 18, .body = SPAN("Subject: x\r\n\r\nhi\r\n"), .file = -1,
-        .received_ms = clock_now_ms(), .targets = {&t, local != 0}, .remotes = {(struct msg_ingest_remote *)v, n}};
-    f = (struct fail){0};
-    return code(store_testing_write_extra(s, MSG_ID_ingest, 0, &in, &x, r, &mem, &f));
-}
-
-static void send(const char *address)
-{
-    struct msg_ingest_r r;
-    struct msg_ingest_remote one = to(address);
-    OK(send_as(op(), &plain, &one, 1, 0, &r));
-}
-
-static struct msg_queue_lease_r lease(const char *domain, uint32_t messages, uint32_t rcpts, uint64_t boot)
-{
-    struct msg_queue_lease_r r;
-    OK(DO(queue_lease, boot, &r, .domain = span_z(domain), .messages = messages, .rcpts = rcpts));
-    return r;
-}
-
-static const char *attempt(uint64_t rid, uint64_t boot)
-{
-    struct msg_queue_attempt_r r;
-    return DO(queue_attempt, boot, &r, .host = SPAN("mx.example.test [192.0.2.1]"), .tls = SPAN("TLSv1.3"),
-              .rids = {&(struct msg_queue_rid){rid}, 1});
-}
-
-static const char *result(uint64_t rid, uint32_t outcome, int64_t due_ms, uint64_t boot)
-{
-    struct msg_queue_result_r r;
-    struct msg_queue_done d = {.rid = rid, .outcome = outcome, .code = outcome == QUEUE_DELIVERED ? 250 : 450, .status = SPAN("4.2.0"),
-                               .text = SPAN("try later"), .due_ms = due_ms};
-    return DO(queue_result, boot, &r, .host = SPAN("mx.example.test [192.0.2.1]"), .done = {&d, 1});
-}
-
-static void pass(int64_t s_) { page.mono_offset_ms += s_ * 1000; }
+#include "store/store_queue_testing.h"
 
 static void clean(void)
 {
@@ -399,62 +305,11 @@ static void forwards(void **state)
     clean();
 }
 
-/* T17: so many recipients wait, a tenth of them for one dead domain: opening is quick, and a lease costs the same wherever. */
-static void growth(void **state)
-{
-    bool heavy = getenv("POSTEL_CHECK_ALL") != NULL && strcmp(getenv("POSTEL_CHECK_ALL"), "yes") == 0;
-    unsigned n = heavy ? 1000000 : 20000;
-    char path[200], fill[1500];
-    sqlite3 *db;
-    send("first@live.test");
-    store_close(s);
-    snprintf(path, sizeof path, "%s/index.db", store_testing_dir);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    snprintf(fill, sizeof fill,
-             "PRAGMA synchronous=OFF; BEGIN; WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %u)"
-             " INSERT INTO queue_rcpt SELECT m.qid + 10 + i, m.qid, 0, i %% 3, i %% 3, 0, 0, 0, 0, r.due_ms - i, r.expires_ms, 0,"
-             " CAST(CASE WHEN i %% 10 = 0 THEN 'dead.test' ELSE 'd' || (i %% 1000) || '.test' END AS BLOB), r.address, x'', x'', 0, x'', x'', x''"
-             " FROM c, queue_message m, queue_rcpt r; UPDATE queue_message SET rcpts = 10 + %u; UPDATE segment SET next_eid = next_eid + 20 + %u;"
-             " COMMIT; PRAGMA wal_checkpoint(TRUNCATE);", n, n, n);
-    assert_int_equal(sqlite3_exec(db, fill, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-    int64_t t0 = clock_mono_us();
-    s = store_testing_open();
-    store_on_ready(s, on_ready, NULL);
-    struct msg_queue_domains_r d;
-    uint64_t waiting = 0;
-    struct span after = SPAN_NONE;
-    do {
-        OK(DO(queue_domains, RELAY, &d, .after = after));
-        for (uint32_t i = 0; i < d.domains.n; i++)
-            waiting += d.domains.v[i].waiting;
-        after = d.domains.n > 0 ? d.domains.v[d.domains.n - 1].domain : after;
-    } while (d.more != 0);
-    int64_t t1 = clock_mono_us();
-    assert_int_equal(waiting, n + 1);
-    assert_true(t1 - t0 < 5000000);
-    int64_t cost[2];
-    for (int k = 0; k < 2; k++) { /* the dead domain's first, a live one's after it */
-        int64_t from = clock_mono_us();
-        struct msg_queue_lease_r l;
-        for (int i = 0; i < 20; i++) {
-            l = lease(k == 0 ? "dead.test" : "d7.test", 1, 1, RELAY);
-            assert_int_equal(l.rcpts.n, 1);
-        }
-        cost[k] = (clock_mono_us() - from) / 20;
-    }
-    send("new@live.test");
-    assert_int_equal(lease("live.test", 9, 9, RELAY).rcpts.n, 2);
-    print_message("%u waiting: open and list %lld ms, a lease %lld us of the dead domain, %lld us of a live one\n", n,
-                  (long long)(t1 - t0) / 1000, (long long)cost[0], (long long)cost[1]);
-    assert_true(cost[0] < 20000 && cost[1] < 20000);
-}
-
 int main(void)
 {
 #define Q(fn) cmocka_unit_test_setup_teardown(fn, queue_setup, teardown)
     const struct CMUnitTest tests[] = {
         Q(one_goes_out), Q(fresh_before_old), Q(domains), Q(relay_dies), Q(reports), Q(delayed_once_then_expired), Q(forgotten),
-        Q(clock_jumps), Q(people), Q(sending_is_counted), Q(forwards), Q(growth)};
+        Q(clock_jumps), Q(people), Q(sending_is_counted), Q(forwards)};
     return cmocka_run_group_tests_name("store_queue", tests, NULL, NULL);
 }
