@@ -194,9 +194,10 @@ static const struct command commands[] = {
      "Again into the same DIR: only what is new is fetched; until the new manifest is written the old backup stays whole.\n"
      "DIR can be copied with any tool (rsync, restic) between two runs.\n",
      "  postel backup /backup/postel\n"},
-    {"restore", "DIR", 1, 1, OPTION_BIT(DATA), admin_restore, "makes a new data directory from a backup",
+    {"restore", "DIR", 1, 1, OPTION_BIT(DATA) | OPTION_BIT(SEND_QUEUE), admin_restore, "makes a new data directory from a backup",
      "Checks every file against the manifest. --data names the new data directory: it must not exist or be empty; if it\n"
-     "exists, what is restored belongs to its owner. The configuration is not part of a backup.\n",
+     "exists, what is restored belongs to its owner. The configuration is not part of a backup.\n"
+     "Mail that waited in its queue is held, for it may have gone out since: postel queue release, or drop, decides.\n",
      "  postel restore /backup/postel --data /var/lib/postel\n"},
     {"rebuild", "", 0, 0, AT_SERVER | OPTION_BIT(BACKUP) | OPTION_BIT(YES), admin_rebuild, "makes a new index from the message log",
      "For a store whose index is lost or damaged beyond what `verify --repair` can mend; the server must be stopped. Says what\n"

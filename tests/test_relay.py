@@ -171,8 +171,8 @@ class World:
         self.peers = {}
         self.n = 0
         self.dns.__enter__()
-        self.server = Server({**QUICK, "relay.port": str(self.port), **{k.replace("__", "."): v for k, v in options.items()}},
-                             dns=self.dns)
+        self.options = {**QUICK, "relay.port": str(self.port), **{k.replace("__", "."): v for k, v in options.items()}}
+        self.server = Server(self.options, dns=self.dns)
 
     def address(self):
         self.n += 1

@@ -5,12 +5,16 @@
 #include "admin/columns.h"
 #include "admin/control.h"
 #include "base/str.h"
+#include "store/store_queue.h"
 
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+
+/* The index has this name until all else is in place and its queue is held: without one the server does not start. */
+#define UNDONE "store/restoring.db"
 
 enum { PIECE = 65536 };
 
@@ -149,7 +153,7 @@ static int restore_one(struct restore *r, const struct backup_entry *e, struct f
     if (span_starts(e->name, SPAN("auth-")))
         return restore_auth(r, e, f);
     if (span_starts(e->name, SPAN("store/index-")))
-        snprintf(name, sizeof name, "store/index.db");
+        snprintf(name, sizeof name, UNDONE);
     else
         snprintf(name, sizeof name, "%.*s", SPAN_ARGS(e->name));
     int fd = make(r, name, f);
@@ -194,6 +198,16 @@ static int open_target(struct restore *r, const char *path, struct fail *f)
     return 0;
 }
 
+static int finish(struct restore *r, const char *to, bool send, uint64_t *queued, struct fail *f)
+{
+    char index[4096];
+    if ((size_t)snprintf(index, sizeof index, "%s/" UNDONE, to) >= sizeof index)
+        return fail_perm(f, "", "the path is too long");
+    if (store_queue_restored(index, send, queued, f) != 0)
+        return -1;
+    return renameat(r->to, UNDONE, r->to, "store/index.db") == 0 && syncfs(r->to) == 0 ? 0 : fail_errno(f, to, errno);
+}
+
 static int restore(struct restore *r, const char *from, const char *to, struct backup_manifest *m, struct fail *f)
 {
     r->from = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -207,7 +221,17 @@ static int restore(struct restore *r, const char *from, const char *to, struct b
     for (size_t i = 0; i < m->v.n; i++)
         if (restore_one(r, &m->v.v[i], f) != 0)
             return -1;
-    return syncfs(r->to) == 0 ? 0 : fail_errno(f, to, errno);
+    return 0;
+}
+
+static void say_queue(uint64_t n, bool send)
+{
+    if (n == 0)
+        return;
+    printf("Its queue has %llu recipients whose mail had not gone out when the backup was made.\n", (unsigned long long)n);
+    printf(send ? "They are tried as soon as the server starts: who got the mail since gets it again.\n"
+                : "They are held, for the mail may have gone out since: see postel queue list --state held, then let it go\n"
+                  "(postel queue release --all) or not (postel queue drop --all), or some of it.\n");
 }
 
 int admin_restore(const struct command_input *in)
@@ -216,12 +240,18 @@ int admin_restore(const struct command_input *in)
     struct backup_manifest m;
     struct fail f = {0};
     const char *to = in->option[OPTION_DATA];
+    bool send = in->option[OPTION_SEND_QUEUE] != NULL;
+    uint64_t queued = 0;
     if (to == NULL)
         return command_wrong(in, "say where to with --data");
     backup_manifest_init(&m);
     int rc = restore(&r, in->words[0], to, &m, &f);
     if (rc == 0)
+        rc = finish(&r, to, send, &queued, &f);
+    if (rc == 0) {
         printf("%zu files restored into %s\n", m.v.n, to);
+        say_queue(queued, send);
+    }
     backup_manifest_done(&m);
     if (r.from >= 0)
         close(r.from);

@@ -106,7 +106,7 @@ static void tell_step(const struct msg_event_row *r)
     case EVENT_FAILED: printf("failed for good;"), print_if(" ", r->host, " said"), print_answer(r); break;
     case EVENT_EXPIRED: printf("given up, it was tried for too long; at last"), print_if(" ", r->host, " said"), print_answer(r); break;
     case EVENT_REPORTED: printf("report sent"), print_if(" (", r->text, ")"); break;
-    case EVENT_HELD: printf("held by the administrator"), tell_due(" until ", r->due_ms); break;
+    case EVENT_HELD: r->text.n > 0 ? print_if("held: ", r->text, "") : (void)printf("held by the administrator"), tell_due(" until ", r->due_ms); break;
     case EVENT_RELEASED: printf("released by the administrator"); break;
     case EVENT_DROPPED: printf("removed from the queue by the administrator"); break;
     case EVENT_ROUTED: printf("goes another way"), print_if(" by ", r->text, ""); break;

@@ -28,7 +28,8 @@
     X(BYTES, "bytes", "SIZE|none", "how many octets all messages of the account may have: 500MB, 2GiB")                \
     X(MESSAGES, "messages", "N|none", "how many messages the account may have")                            \
     X(POP3_KEEP, "pop3-keep", "DAYS|forever", "how long mail that was fetched by POP3 is kept")                            \
-    X(BACKUP, "backup", "DIR", "a backup of this server: what it knows is not lost")
+    X(BACKUP, "backup", "DIR", "a backup of this server: what it knows is not lost")                               \
+    X(SEND_QUEUE, "send-queue", "", "what waited in the backup is sent, even what went out since; else it is held")
 
 enum command_option {
 #define X(name, spelled, takes, help) OPTION_##name,

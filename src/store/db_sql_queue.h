@@ -49,6 +49,7 @@
                   " r.last_code, r.last_status, r.last_text, r.last_host, r.trying, m.trace, m.sender, m.created_ms, m.size"\
                   " FROM queue_rcpt r CROSS JOIN queue_message m ON m.qid = r.qid WHERE r.rid > ?1 ORDER BY r.rid")    \
     X(QUEUE_OLD, "SELECT rid, expires_ms FROM queue_rcpt WHERE rid > ?1 ORDER BY rid LIMIT ?2")                        \
+    X(QUEUE_COUNT, "SELECT count(*) FROM queue_rcpt")                                                                  \
     X(QUEUE_ANY, "SELECT 1 FROM queue_rcpt LIMIT 1")                                                                   \
     X(QUEUE_SUSPENDED, "SELECT since_ms, until_ms, done FROM queue_suspended WHERE domain = ?1")                                       \
     X(QUEUE_SUSPEND, "INSERT OR IGNORE INTO queue_suspended(domain, since_ms) VALUES(?1, ?2)")                         \

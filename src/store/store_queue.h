@@ -79,4 +79,10 @@ struct store_report {
 int store_wait(struct store *s, struct store_write *w); /* submits it and waits, on a thread of the pool; its result */
 int store_report_next(struct store *s, struct store_report *out, int64_t *wait_ms, struct arena *mem, struct fail *f);
 
+/* ---- a backup's index ---- */
+
+/* What waits in the queue of an index (a file's path) that nobody serves is held until it is released, whatever holds with
+ * an end there are; send: stays as it is. *n: recipients. 0, or -1 and *f. */
+int store_queue_restored(const char *index, bool send, uint64_t *n, struct fail *f);
+
 #endif
