@@ -581,7 +581,8 @@ def test_opportunistic(secure):
 
 @pytest.mark.parametrize("name, script", [
     ("refused", {"starttls": "454 4.7.0 not now"}), ("dropped", {"starttls": DROP}),
-    ("broken", {"starttls": Then("220 go", b"\x00\x01nonsense\r\n", DROP)}), ("injected", {"starttls": Then("220 go\n250 ok")})])
+    ("broken", {"starttls": Then("220 go", b"\x00\x01nonsense\r\n", DROP)}), ("injected", {"starttls": Then("220 go\n250 ok")}),
+    ("behind", {"tls": DROP})])
 def test_broken_tls_then_plain(secure, name, script):
     peer = tls_peer(secure, f"tls{name}.test", script, {"caps": CAPS})
     assert outcome(secure, f"x@tls{name}.test")[-1] == ("delivered", "2.0.0")

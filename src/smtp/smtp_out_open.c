@@ -137,12 +137,14 @@ static WAITS int hello(struct smtp_out *s, struct span helo, struct smtp_out_ans
         if (got == 0 && r.code / 100 == 2)
             return 0;
     }
-    if (got == 0)
+    if (got == 0) {
         smtp_out_took(why, &r);
-    else
-        smtp_out_say(why, QUEUE_DEFERRED, "4.4.2", got == WAIT_TIMEOUT ? "no answer to EHLO in time"
-                     : got == SMTP_OUT_GARBAGE ? "the server's answer to EHLO was none that SMTP knows, or too long"
-                                               : "the connection broke at EHLO");
+        return -1;
+    }
+    s->over = true;
+    smtp_out_say(why, QUEUE_DEFERRED, "4.4.2", got == WAIT_TIMEOUT ? "no answer to EHLO in time"
+                 : got == SMTP_OUT_GARBAGE ? "the server's answer to EHLO was none that SMTP knows, or too long"
+                                           : "the connection broke at EHLO");
     return -1;
 }
 
@@ -191,7 +193,10 @@ static WAITS int starttls(struct smtp_out *s, const struct smtp_out_want *want, 
         return -1;
     }
     /* Bytes that came in clear behind the 220 would be taken for answers in TLS: conn_tls_connect refuses (SEC-04). */
-    return handshake(s, want, why) < 0 ? -1 : hello(s, want->helo, why);
+    if (handshake(s, want, why) < 0)
+        return -1;
+    /* a session that breaks here was broken by TLS: in 1.3 the server may say no when our end is through already */
+    return hello(s, want->helo, why);
 }
 
 /* ---- login ------------------------------------------------------------------------------------------------------- */
