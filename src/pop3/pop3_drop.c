@@ -47,6 +47,15 @@ static WAITS int list_window(struct pop3_drop *d, uint64_t *first, struct fail *
     return r;
 }
 
+/* Even while a new store does not know it yet. */
+static bool locked_here(uint64_t mailbox)
+{
+    for (struct list *at = locked.next; at != NULL && at != &locked; at = at->next)
+        if (LIST_ITEM(at, struct pop3_drop, node)->mailbox == mailbox)
+            return true;
+    return false;
+}
+
 WAITS int pop3_drop_open(struct pop3_drop *d, struct span handle, bool *busy, struct fail *f)
 {
     *d = (struct pop3_drop){0};
@@ -57,6 +66,10 @@ WAITS int pop3_drop_open(struct pop3_drop *d, struct span handle, bool *busy, st
         return -1;
     if (d->mailbox == 0)
         return 0;
+    if (locked_here(d->mailbox)) {
+        *busy = true;
+        return fail_temp(f, "4.2.0", "another session has this mailbox locked");
+    }
     struct arena mem;
     struct msg_mailbox_lock lock = {.handle = pop3_drop_handle(d), .mailbox = d->mailbox};
     struct msg_mailbox_lock_r out;
