@@ -213,8 +213,10 @@ static const struct command commands[] = {
      "  postel config show >postel.conf\n"},
     {"sendmail", "[OPTION...] [RECIPIENT...]", 0, SIZE_MAX, 0, NULL /* main sees it first: its options are old */, "hands a message from standard input to the server",
      "The sendmail that cron, mailx and other programs call; a link to postel with the name sendmail does the same. It is an\n"
-     "SMTP client with the rights of its user: it reaches whom port 25 takes mail for. Options as usual: -t -i -f SENDER\n"
-     "-F NAME -N NOTIFY -R RETURN -V ENVID -C CONFIG; -o*, -bm and others are accepted. Exit status: sysexits.h.\n",
+     "SMTP client with the rights of its user: it reaches whom port 25 takes mail for. A user whom option sendmail.logins names\n"
+     "(\"www-data=web@example.org 1001=ann@example.org\") sends as that account instead, wherever it may, and in its names only;\n"
+     "an alias makes a name its own. Options as usual: -t -i -f SENDER -F NAME -N NOTIFY -R RETURN -V ENVID -C CONFIG; -o*, -bm\n"
+     "and others are accepted. Exit status: sysexits.h.\n",
      "  postel sendmail -t <message\n  ln -s /usr/bin/postel /usr/sbin/sendmail\n"},
     {"role", "NAME", 1, 1, 0, role, NULL, NULL, NULL},
     {"doc ipc", "", 0, 0, 0, print_ipc, NULL, NULL, NULL},

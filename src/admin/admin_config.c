@@ -3,6 +3,7 @@
 #include "admin/columns.h"
 #include "admin/control.h"
 #include "admin/place.h"
+#include "login/login_uid.h"
 
 static const char *file_of(const struct command_input *in)
 {
@@ -16,8 +17,11 @@ int admin_config_check(const struct command_input *in)
     struct span text;
     arena_init(&mem);
     struct config *c = config_read(file_of(in), &text, &mem, &f);
-    int status = c ? 0 : control_say(in, &f);
-    if (c) {
+    struct login_uids uids = {0};
+    bool good = c != NULL && login_uid_parse(&uids, config_get(c, CONFIG_sendmail_logins), &f) == 0;
+    int status = good ? 0 : control_say(in, &f);
+    login_uid_done(&uids);
+    if (good) {
         columns_escaped(stdout, span_z(file_of(in)));
         printf(": fine\n");
     }

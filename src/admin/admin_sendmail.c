@@ -1,5 +1,6 @@
 /* sendmail: nothing but an SMTP client of the server on this machine, with no right that its user has not: no setuid, no
- * file of the server's (SEC-27, doc/decisions/14-sendmail.md). So it sends to whom port 25 takes mail for. */
+ * file of the server's (SEC-27, doc/decisions/14-sendmail.md). On the server's Unix socket a user whom option
+ * sendmail.logins names is logged in as he comes, and submits; everybody else sends to whom port 25 takes mail for. */
 #include "admin/admin_sendmail.h"
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <pwd.h>
 #include <stdarg.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sysexits.h>
 
 #include "admin/place.h"
@@ -14,6 +16,8 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/utf8.h"
+
+enum { GREETING_TRIES = 5 };
 
 struct sending {
     struct arena mem;
@@ -28,6 +32,7 @@ struct sending {
     char buf[4096];
     size_t at, end;            /* of buf: received and not read */
     bool utf8_there, dsn_there;
+    struct span account;       /* whose submission this is, by our uid; empty: nobody's */
     char reply[600];           /* the last line of the last reply */
 };
 
@@ -122,16 +127,21 @@ static struct span with_domain(struct sending *s, struct span address)
 static int who(struct sending *s)
 {
     const struct passwd *p = getpwuid(getuid());
+    s->text.user = span_z(p != NULL ? p->pw_name : "");
     s->text.domain = config_text(CONFIG_sendmail_domain).n > 0 ? config_text(CONFIG_sendmail_domain) : s->host;
     s->text.host = s->host;
     s->text.name = span_z(s->name ? s->name : "");
     s->text.now_s = clock_now_s();
     s->text.mem = &s->mem;
-    if (s->sender == NULL && p == NULL)
-        return say(s, EX_NOUSER, "who are you? There is no user with your number; say -f ADDRESS");
-    s->text.sender = with_domain(s, arena_copy(&s->mem, span_z(s->sender ? s->sender : p->pw_name)));
-    if (s->sender != NULL && (*s->sender == 0 || strcmp(s->sender, "<>") == 0))
+    if (s->sender != NULL && (*s->sender == 0 || strcmp(s->sender, "<>") == 0)) {
         s->text.sender = SPAN("");
+        return 0;
+    }
+    bool own = s->sender == NULL || (p != NULL && strcmp(s->sender, p->pw_name) == 0);
+    if (own && p == NULL && s->account.n == 0)
+        return say(s, EX_NOUSER, "who are you? There is no user with your number; say -f ADDRESS");
+    s->text.sender = own && s->account.n > 0 ? s->account
+                                             : with_domain(s, arena_copy(&s->mem, span_z(own ? p->pw_name : s->sender)));
     return 0;
 }
 
@@ -201,6 +211,8 @@ static int read_reply(struct sending *s)
     do {
         if (read_line(s) < 0 || num_u64(span_sub(span_z(s->reply), 0, 3), 999, &code) < 0)
             return 0;
+        if (strncmp(s->reply + 4, "XLOGIN ", 7) == 0)
+            s->account = arena_copy(&s->mem, span_z(s->reply + 11));
         s->utf8_there |= strcmp(s->reply + 4, "SMTPUTF8") == 0;
         s->dsn_there |= strcmp(s->reply + 4, "DSN") == 0;
     } while (s->reply[3] == '-');
@@ -221,7 +233,15 @@ static int refused(struct sending *s, int code, const char *about)
                *about ? ": " : "", s->reply);
 }
 
-static int dial(struct sending *s)
+static void hang_up(struct sending *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+    s->at = s->end = 0;
+}
+
+static int dial_net(struct sending *s)
 {
     const struct config_addr *at;
     if (config_addrs(s->config, CONFIG_listen_smtp, &at) == 0)
@@ -240,11 +260,45 @@ static int dial(struct sending *s)
     return 0;
 }
 
+/* The socket where the server asks the kernel who we are. 220 and whatever else it greets with, or 0: nobody is there. */
+static int dial_local(struct sending *s)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    struct span path = config_text(CONFIG_listen_sendmail);
+    if (path.n >= sizeof a.sun_path)
+        return 0;
+    memcpy(a.sun_path, path.p, path.n);
+    s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&a, sizeof a) < 0)
+        return 0;
+    int code = read_reply(s);
+    return code != 0 ? code : -1;
+}
+
+/* Greeted where we are somebody, else on port 25. What stands on the socket but does not answer is starting anew: then it
+ * would be wrong to go on as nobody, and have mail to the world refused for good. */
+static int dial(struct sending *s)
+{
+    int code = dial_local(s);
+    for (int i = 0; i < GREETING_TRIES && code < 0; i++) {
+        hang_up(s);
+        sleep(1);
+        code = dial_local(s);
+    }
+    if (code == 220)
+        return 0;
+    if (code < 0 || code / 100 == 4)
+        return refused(s, MAX_OF(code, 0), "");
+    hang_up(s);
+    int r = dial_net(s);
+    if (r == 0 && (code = read_reply(s)) != 220)
+        r = refused(s, code, "");
+    return r;
+}
+
 static int greet(struct sending *s)
 {
-    int code = read_reply(s);
-    if (code == 220)
-        code = ask(s, arena_printf(&s->mem, "EHLO %.*s\r\n", SPAN_ARGS(s->host)));
+    int code = ask(s, arena_printf(&s->mem, "EHLO %.*s\r\n", SPAN_ARGS(s->host)));
     return code == 250 ? 0 : refused(s, code, "");
 }
 
@@ -310,11 +364,7 @@ static int data(struct sending *s)
 
 static int hand_over(struct sending *s)
 {
-    int status = 0, taken, r = dial(s);
-    if (r == 0)
-        r = greet(s);
-    if (r == 0)
-        r = mail_from(s);
+    int status = 0, taken, r = mail_from(s);
     if (r != 0)
         return r;
     taken = rcpt_to(s, &status);
@@ -368,9 +418,13 @@ int admin_sendmail_main(int argc, char **argv)
     if (r == 0)
         r = settings(&s);
     if (r == 0)
-        r = who(&s);
+        r = read_all(&s); /* before there is a connection: whoever writes to us may take his time */
     if (r == 0)
-        r = read_all(&s);
+        r = dial(&s);
+    if (r == 0)
+        r = greet(&s);
+    if (r == 0)
+        r = who(&s);
     if (r == 0 && sendmail_text_make(&s.text, &f) < 0)
         r = say(&s, EX_DATAERR, "%s", f.text);
     if (r == 0)
@@ -379,8 +433,7 @@ int admin_sendmail_main(int argc, char **argv)
         r = hand_over(&s);
     VEC_FREE(&s.to);
     VEC_FREE(&s.text.to);
-    if (s.fd >= 0)
-        close(s.fd);
+    hang_up(&s);
     config_free(s.config);
     arena_done(&s.mem);
     return r;

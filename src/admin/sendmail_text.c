@@ -57,19 +57,37 @@ static void add_name(struct str *v, struct span name)
     str_addz(v, "\" ");
 }
 
+static int add_from(struct sendmail_text *t, struct span name)
+{
+    struct str from;
+    str_init(&from, t->mem);
+    add_name(&from, name);
+    str_addf(&from, "<%.*s>", SPAN_ARGS(t->sender));
+    return header_write(&t->out, SPAN("From"), str_span(&from));
+}
+
+/* "From: root (Cron Daemon)": the user alone, without a domain. */
+static bool is_user_alone(struct sendmail_text *t, struct span value, struct span *name)
+{
+    struct address_reader r;
+    struct address a, second;
+    address_begin(&r, value, t->mem);
+    if (t->user.n == 0 || t->sender.n == 0 || !address_next(&r, &a) || a.kind != ADDRESS_MAILBOX || a.domain.n > 0
+        || !span_eq(a.local, t->user) || address_next(&r, &second))
+        return false;
+    *name = t->name.n > 0 ? t->name : a.name;
+    return true;
+}
+
 /* RFC 6409 8: what a message must have. */
 static int add_missing(struct sendmail_text *t, const bool *seen, struct fail *f)
 {
     char date[32], id[13];
-    struct str from;
     struct op_id op = rand_op_id();
-    str_init(&from, t->mem);
-    add_name(&from, t->name);
-    str_addf(&from, "<%.*s>", SPAN_ARGS(t->sender));
     clock_rfc5322(t->now_s, date);
     rand_trace_id(&op, id);
     struct span msgid = arena_printf(t->mem, "<%s@%.*s>", id, SPAN_ARGS(t->host));
-    if ((!seen[HEADER_FROM] && header_write(&t->out, SPAN("From"), str_span(&from)) != 0) ||
+    if ((!seen[HEADER_FROM] && add_from(t, t->name) != 0) ||
         (!seen[HEADER_DATE] && header_write(&t->out, SPAN("Date"), span_z(date)) != 0) ||
         (!seen[HEADER_MESSAGE_ID] && header_write(&t->out, SPAN("Message-ID"), msgid) != 0))
         return fail_perm(f, "5.6.0", "The sender makes no From field: %.60s", arena_z(t->mem, t->sender));
@@ -92,7 +110,10 @@ int sendmail_text_make(struct sendmail_text *t, struct fail *f)
         seen[name] = true;
         if (t->recipients && (name == HEADER_TO || name == HEADER_CC || name == HEADER_BCC))
             take_addresses(t, field.value);
-        if (name != HEADER_BCC)
+        struct span display;
+        if (name == HEADER_FROM && is_user_alone(t, field.value, &display))
+            seen[name] = add_from(t, display) == 0;
+        else if (name != HEADER_BCC)
             str_add(&t->out, span_sub(str_span(&text), field.at, field.length));
     }
     size_t body = r.at;

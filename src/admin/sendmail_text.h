@@ -11,6 +11,7 @@ struct sendmail_text {
     struct span raw;      /* lines that end in LF or CRLF */
     struct span sender;   /* for a From that is missing */
     struct span name;     /* its display name, or empty */
+    struct span user;     /* a From that is this name alone, as cron writes it, means `sender`; or empty */
     struct span host;     /* for a Message-ID that is missing */
     struct span domain;   /* behind recipients of the header that have none */
     int64_t now_s;

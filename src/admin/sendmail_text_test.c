@@ -18,6 +18,14 @@ static const struct row { const char *raw, *out, *to; } rows[] = {
      "s@example.org t@here.example u@example.org v@here.example"},
     {GIVEN "To: \"Quo,ted\" <q@example.org>, (comment) r@example.org\n\n",
      GIVEN "To: \"Quo,ted\" <q@example.org>, (comment) r@example.org\r\n\r\n", "q@example.org r@example.org"},
+    /* the user alone, as cron writes him, is the sender; whoever else is named stays as he is */
+    {"From: jon (Cron Daemon)\nDate: x\nMessage-ID: <1@x>\nTo: jon\n\n",
+     "From: \"Jon \\\"P\\\" P\" <jon@example.org>\r\nDate: x\r\nMessage-ID: <1@x>\r\nTo: jon\r\n\r\n", "jon@here.example"},
+    {"Date: x\nFrom: <jon>\nMessage-ID: <1@x>\n\n",
+     "Date: x\r\nFrom: \"Jon \\\"P\\\" P\" <jon@example.org>\r\nMessage-ID: <1@x>\r\n\r\n", ""},
+    {"From: jon, eve\nDate: x\nMessage-ID: <1@x>\n\n", "From: jon, eve\r\nDate: x\r\nMessage-ID: <1@x>\r\n\r\n", ""},
+    {"From: jon@example.net\nDate: x\nMessage-ID: <1@x>\n\n", "From: jon@example.net\r\nDate: x\r\nMessage-ID: <1@x>\r\n\r\n", ""},
+    {"From: jonny\nDate: x\nMessage-ID: <1@x>\n\n", "From: jonny\r\nDate: x\r\nMessage-ID: <1@x>\r\n\r\n", ""},
 };
 
 /* `*` in want stands for what is made at random. */
@@ -32,7 +40,7 @@ static bool like(struct span got, struct span want)
 
 static int make(struct sendmail_text *t, struct arena *mem, struct span raw, struct fail *f)
 {
-    *t = (struct sendmail_text){.raw = raw, .sender = SPAN("jon@example.org"), .name = SPAN("Jon \"P\" P"),
+    *t = (struct sendmail_text){.raw = raw, .sender = SPAN("jon@example.org"), .name = SPAN("Jon \"P\" P"), .user = SPAN("jon"),
                                 .host = SPAN("mx.example.org"), .domain = SPAN("here.example"), .now_s = 1795551420,
                                 .recipients = true, .mem = mem};
     return sendmail_text_make(t, f);

@@ -53,6 +53,7 @@
     X(SESSIONS, 15000, 10, 32000, "sessions", "per front; each has a stack with a guard page (vm.max_map_count)")      \
     X(SESSIONS_PER_IP, 100, 1, 32000, "sessions", "of one IPv4 address or IPv6 /64; loopback and server.no_limits are exempt") \
     X(SESSIONS_PER_NET, 400, 1, 32000, "sessions", "of one IPv4 /24 or IPv6 /48; exempt as above")                     \
+    X(SENDMAIL_PER_UID, 20, 1, 32000, "sessions", "of one user's sendmail commands, per front")                        \
     X(CONNECTS_PER_IP, 600, 1, 1000000, "connections", "a minute from one IPv4 address or IPv6 /64; exempt as above")  \
     X(CONNECTS_PER_NET, 2400, 1, 1000000, "connections", "a minute from one IPv4 /24 or IPv6 /48; exempt as above")    \
     X(MAILS_PER_IP, 1200, 1, 1000000, "messages", "a minute on port 25 from one IPv4 address or IPv6 /64; exempt as above") \

@@ -120,6 +120,8 @@ static void peer_came(const struct ipc_peer *peer, struct ipc_chan *ch)
 {
     struct msg_account_gone gone;
 
+    if (peer->kind == ROLE_FRONT_USER)
+        auth_uid_front(peer->boot);
     if (peer->kind != ROLE_STORE)
         return;
     for (size_t i = 0; i < auth.gone.n; i++) {
@@ -133,6 +135,8 @@ static void peer_went(struct ipc_peer peer, bool calls)
 {
     if (ROLE_BIT(peer.kind) & ROLES_FRONT)
         auth_login_end_front(peer.boot);
+    if (peer.kind == ROLE_FRONT_USER)
+        auth_uid_front_gone(peer.boot);
 }
 
 void auth_changed(void)
@@ -239,6 +243,7 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_account_find, .call = account_find},
     {.id = MSG_ID_sasl, .call = auth_login_sasl, .coro = true},
     {.id = MSG_ID_logout, .post = auth_login_logout},
+    {.id = MSG_ID_ctl_uid, .post = auth_uid_is},
     {.id = MSG_ID_tls_chains, .call = tls_chains},
     {.id = MSG_ID_tls_sign, .call = tls_sign},
     {.id = MSG_ID_domain_add, .call = auth_admin_domain_add, .coro = true},
@@ -269,6 +274,7 @@ const struct role_def auth_role = {
     .threads = 2,
     .prepare = prepare,
     .begin = begin,
+    .accepted = auth_uid_accepted,
     .stop = stop,
     .reload = reload,
     .handlers = handlers,

@@ -9,6 +9,7 @@
 #include "login/remember.h"
 #include "login/sasl.h"
 #include "login/throttle.h"
+#include "run/role.h"
 
 struct auth {
     struct directory *directory;
@@ -31,6 +32,17 @@ void auth_login_logout(const struct ipc_peer *peer, const void *in);
 void auth_login_end_account(uint64_t account);  /* new password, or gone */
 void auth_login_end_front(uint64_t boot);       /* its channel closed */
 void auth_login_tell_store(struct ipc_chan *store); /* a store that started knows nobody yet */
+
+/* A session of front `boot` for a user whom the kernel named. address: the account's, folded. m: result, handle and address
+ * are filled, borrowed from the session and the account. NULL: no such account, disabled, or too many sessions. */
+const struct login_session *auth_login_uid(struct span address, uint32_t uid, uint64_t boot, struct msg_uid_login *m);
+void auth_login_end(const struct login_session *s); /* nobody ever got it */
+
+/* auth_uid.c: the sendmail command's socket */
+void auth_uid_is(const struct ipc_peer *peer, const void *in); /* master: this uid is that account */
+void auth_uid_accepted(enum service_id service, int fd, const struct conn_addr *peer, const struct conn_addr *local);
+void auth_uid_front(uint64_t boot);      /* a front-user came */
+void auth_uid_front_gone(uint64_t boot);
 
 /* auth_admin.c: the command line's calls */
 WAITS void auth_admin_domain_add(struct ipc_req *req);

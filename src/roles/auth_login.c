@@ -183,29 +183,68 @@ static void answer_busy(struct span name, const struct msg_sasl *in, const char 
     note(name, in, mech, LOGIN_BUSY, 0);
 }
 
+/* A session of the account. NULL: the front has too many. */
+static const struct login_session *mint(const struct directory_account *a, uint64_t boot, const struct msg_sasl *in)
+{
+    const struct login_session *s = login_session_add(auth.sessions, a->id, boot, in->service, span_z(a->lang));
+    struct msg_session_add add;
+
+    if (s == NULL)
+        return NULL;
+    add = add_of(s);
+    /* Store must hear of the handle before the front can use it. With store down: it is told when it is back. */
+    ipc_post_to(ROLE_STORE, MSG_ID_session_add, &add);
+    ipc_flush();
+    counter_add(COUNTER_LOGINS, 1);
+    return s;
+}
+
 static void answer_ok(struct ipc_req *req, struct directory_account *a, const struct msg_sasl *in, const char *mech,
                       uint64_t app_id, struct msg_sasl_r *out)
 {
-    const struct login_session *s =
-        login_session_add(auth.sessions, a->id, req->peer.boot, in->service, span_z(a->lang));
-    struct msg_session_add add;
+    const struct login_session *s = mint(a, req->peer.boot, in);
 
     if (s == NULL) {
         answer_busy(span_z(a->address), in, mech, 1000, out);
         return;
     }
-    add = add_of(s);
-    /* Store must hear of the handle before the front can use it. With store down: it is told when it is back. */
-    ipc_post_to(ROLE_STORE, MSG_ID_session_add, &add);
-    ipc_flush();
     out->state = SASL_OK;
     out->handle = arena_copy(req->mem, span_of(s->handle, LOGIN_HANDLE));
     out->account = a->id;
     out->address = span_z(a->address);
     out->lang = span_z(a->lang);
-    counter_add(COUNTER_LOGINS, 1);
     log_login(span_z(a->address), in, mech, "ok");
     note(span_z(a->address), in, mech, LOGIN_OK, app_id);
+}
+
+const struct login_session *auth_login_uid(struct span address, uint32_t uid, uint64_t boot, struct msg_uid_login *m)
+{
+    static const char local[16] = {[15] = 1};
+    static const struct msg_sasl in = {.service = SERVICE_sendmail, .ip = {local, sizeof local}};
+    static const char *const said[] = {[LOGIN_OK] = "ok", [LOGIN_BAD] = "bad", [LOGIN_BUSY] = "busy"};
+    static const char mech[] = "uid";
+    char folded[LOGIN_NAME_BYTES], who[20];
+    struct span name = canonical(address, folded);
+    struct directory_account *a = find(name);
+    const struct login_session *s = NULL;
+
+    m->result = a == NULL || a->disabled ? LOGIN_BAD : LOGIN_BUSY;
+    if (m->result == LOGIN_BUSY && (s = mint(a, boot, &in)) != NULL) {
+        m->result = LOGIN_OK;
+        m->handle = span_of(s->handle, LOGIN_HANDLE);
+        m->address = span_z(a->address);
+    } else {
+        counter_add(COUNTER_LOGINS_FAILED, 1);
+    }
+    snprintf(who, sizeof who, "uid %u", uid);
+    log_login(name, &in, who, said[m->result]);
+    note(name, &in, mech, (enum login_result)m->result, 0);
+    return s;
+}
+
+void auth_login_end(const struct login_session *s)
+{
+    login_session_end(auth.sessions, span_of(s->handle, LOGIN_HANDLE), s->front_boot, post_end, NULL);
 }
 
 static WAITS void try_password(struct ipc_req *req, const struct sasl_step *step, struct msg_sasl_r *out)
@@ -369,7 +408,7 @@ WAITS void auth_login_sasl(struct ipc_req *req)
     struct sasl_step step;
     struct fail f;
 
-    if (in->ip.n != 16 || in->service >= SERVICE_COUNT) {
+    if (in->ip.n != 16 || in->service >= SERVICE_COUNT || in->service == SERVICE_sendmail) {
         fail_perm(&f, "5.5.4", "Not an address, or not a service.");
         ipc_refuse(req, &f);
         return;

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "roles/front_ip.h"
 #include "roles/front_tls.h"
 #include "run/feed.h"
@@ -24,12 +25,14 @@ struct session {
     struct conn_addr peer, local;
     bool proxied; /* a PROXY header comes first */
     bool counted; /* at front_ip */
+    struct session_login *login; /* of the sendmail command's user, counted in by_uid; else NULL */
     struct session_env env;
 };
 
 static const struct front_service *by_id[SERVICE_COUNT];
 static struct list sessions;
 static int64_t n_sessions, most_sessions; /* now; at most since memory was last given back */
+static struct map by_uid;   /* uid -> how many sessions, as a pointer's value */
 static bool stopping;
 
 /* ---- one session ----------------------------------------------------------------------------------------------------- */
@@ -113,14 +116,36 @@ static void give_back(void)
     most_sessions = n_sessions;
 }
 
+static int64_t sessions_of(uint32_t uid)
+{
+    return (int64_t)(uintptr_t)map_get_u64(&by_uid, uid);
+}
+
+static void count_uid(uint32_t uid, int64_t n)
+{
+    if (n > 0)
+        map_put_u64(&by_uid, uid, (void *)(uintptr_t)n);
+    else
+        map_take_u64(&by_uid, uid);
+}
+
+/* What it was counted as, and the memory. */
+static void drop(struct session *s)
+{
+    if (s->counted)
+        front_ip_leave(&s->peer);
+    if (s->login != NULL)
+        count_uid(s->login->uid, sessions_of(s->login->uid) - 1);
+    free(s->login);
+    free(s);
+}
+
 static void forget(struct session *s)
 {
     list_remove(&s->node);
-    if (s->counted)
-        front_ip_leave(&s->peer);
     n_sessions--;
     counter_add(COUNTER_SESSIONS, -1);
-    free(s);
+    drop(s);
     give_back();
     if (stopping && n_sessions == 0)
         role_stopped();
@@ -137,14 +162,33 @@ static WAITS void session_main(void *arg)
 
 /* ---- arrival --------------------------------------------------------------------------------------------------------- */
 
+static void say_and_close(int fd, const char *line)
+{
+    ssize_t sent = send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent; /* a new connection has room for a line; if not, so be it */
+    close(fd);
+}
+
 static void refuse(const struct front_service *service, int fd, const struct conn_addr *peer)
 {
     count_refusal(service, peer);
-    if (!service_table[service->id].tls) {
-        ssize_t sent = send(fd, service->busy, strlen(service->busy), MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)sent; /* a new connection has room for a line; if not, so be it */
+    say_and_close(fd, service_table[service->id].tls ? "" : service->busy);
+}
+
+/* False: no coroutine is to be had, and s is gone. */
+static bool start(struct session *s)
+{
+    s->coro = coro_start(session_main, s);
+    if (s->coro == NULL) {
+        drop(s);
+        return false;
     }
-    close(fd);
+    list_push(&sessions, &s->node);
+    n_sessions++;
+    most_sessions = MAX_OF(most_sessions, n_sessions);
+    counter_add(COUNTER_ACCEPTED, 1);
+    counter_add(COUNTER_SESSIONS, 1);
+    return true;
 }
 
 void front_accepted(enum service_id id, int fd, const struct conn_addr *peer, const struct conn_addr *local)
@@ -163,19 +207,47 @@ void front_accepted(enum service_id id, int fd, const struct conn_addr *peer, co
     *s = (struct session){.service = service, .fd = fd, .peer = *peer, .local = *local,
                           .proxied = proxied, .counted = !proxied,
                           .env = {.service = id, .tls = front_tls_of(id)}};
-    s->coro = coro_start(session_main, s);
-    if (s->coro == NULL) {
-        if (s->counted)
-            front_ip_leave(peer);
-        free(s);
+    if (!start(s))
         refuse(service, fd, peer);
+}
+
+/* ---- the sendmail command ------------------------------------------------------------------------------------------------ */
+
+static bool start_uid(int fd, const struct msg_uid_login *m)
+{
+    struct session *s = base_alloc(sizeof *s);
+    struct sockaddr_storage unix_end = {.ss_family = AF_UNIX};
+    *s = (struct session){.service = by_id[SERVICE_sendmail], .fd = fd, .login = base_alloc(sizeof *s->login),
+                          .env = {.service = SERVICE_sendmail}};
+    conn_addr_from(&s->peer, &unix_end);
+    s->local = s->peer;
+    snprintf(s->peer.text, sizeof s->peer.text, "uid %u", m->uid); /* in the log and in the message's story */
+    s->login->uid = m->uid;
+    memcpy(s->login->handle, m->handle.p, sizeof s->login->handle);
+    memcpy(s->login->address, m->address.p, s->login->address_n = m->address.n);
+    s->env.login = s->login;
+    count_uid(m->uid, sessions_of(m->uid) + 1);
+    return start(s);
+}
+
+void front_uid_login(const struct ipc_peer *peer, const void *in)
+{
+    const struct msg_uid_login *m = in;
+    int fd = m->socket;
+    *(int *)(uintptr_t)&m->socket = -1; /* ours from here on */
+    bool known = m->result == LOGIN_OK && m->handle.n == sizeof ((struct session_login *)0)->handle
+        && m->address.n <= sizeof ((struct session_login *)0)->address;
+    bool room = !stopping && n_sessions < LIMIT(SESSIONS) && sessions_of(m->uid) < LIMIT(SENDMAIL_PER_UID);
+    if (known && room && start_uid(fd, m))
+        return;
+    if (m->result == LOGIN_BAD) {
+        say_and_close(fd, "554 5.7.1 Your user has no account here\r\n");
         return;
     }
-    list_push(&sessions, &s->node);
-    n_sessions++;
-    most_sessions = MAX_OF(most_sessions, n_sessions);
-    counter_add(COUNTER_ACCEPTED, 1);
-    counter_add(COUNTER_SESSIONS, 1);
+    say_and_close(fd, by_id[SERVICE_sendmail]->busy);
+    struct msg_logout out = {.handle = m->handle};
+    if (known)
+        ipc_post_to(ROLE_AUTH, MSG_ID_logout, &out);
 }
 
 /* ---- begin and end ----------------------------------------------------------------------------------------------------- */
@@ -191,7 +263,8 @@ int front_begin(const struct front_service *services, size_t n, struct fail *f)
     list_init(&sessions);
     for (size_t i = 0; i < n; i++) {
         by_id[services[i].id] = &services[i];
-        front_tls_add(services[i].id);
+        if (services[i].id != SERVICE_sendmail)
+            front_tls_add(services[i].id);
     }
     role_on_peer(front_peer);
     return front_tls_begin(f);

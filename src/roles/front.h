@@ -14,6 +14,8 @@ struct front_service {
 /* For role_def: begin calls the first with a table that lives on; accepted and stop are the others. */
 int front_begin(const struct front_service *services, size_t n, struct fail *f);
 void front_accepted(enum service_id service, int fd, const struct conn_addr *peer, const struct conn_addr *local);
+/* A connection of the sendmail command, from auth (uid_login): the socket in it is taken. */
+void front_uid_login(const struct ipc_peer *peer, const void *in);
 void front_stop(void);
 void front_peer(const struct ipc_peer *peer, struct ipc_chan *ch); /* for role_on_peer: front_begin asks for it */
 

@@ -14,9 +14,11 @@ static const struct front_service services[] = {
     {SERVICE_pop3s, pop3_session_run, "-ERR [SYS/TEMP] Too many connections, try again later\r\n"},
     {SERVICE_imap, imap_session_run, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n"},
     {SERVICE_imaps, imap_session_run, "* BYE [UNAVAILABLE] Too many connections, try again later\r\n"},
+    {SERVICE_sendmail, smtp_in_session_run, "421 4.7.0 Too many connections, try again later\r\n"},
 };
 
 static const struct ipc_handler handlers[] = {
+    {.id = MSG_ID_uid_login, .post = front_uid_login},
     {.id = MSG_ID_changed, .post = feed_changed},
 };
 

@@ -391,6 +391,7 @@ static int set_up(const struct config *config, struct fail *f)
     for (size_t i = 0; i < ROLE_COUNT; i++)
         master_wire.control_socket[i] = -1;
     if (open_test_clock(f) < 0 || master_spawn_prepare(f) < 0 || master_place_data(config, f) < 0
+        || login_uid_parse(&master_wire.uids, config_text(CONFIG_sendmail_logins), f) < 0
         || master_listen_services(config, f) < 0 || master_place_user(config, f) < 0 || master_place_enter(config, f) < 0
         || (master_wire.control_socket[ROLE_STORE] = master_listen_control(ROLE_STORE, f)) < 0
         || (master_wire.control_socket[ROLE_AUTH] = master_listen_control(ROLE_AUTH, f)) < 0)

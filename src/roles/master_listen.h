@@ -7,7 +7,7 @@
 struct master_listener {
     int fd;
     enum service_id service;
-    char where[64]; /* the address that it got, "127.0.0.1:2025" */
+    char where[108]; /* the address that it got, "127.0.0.1:2025", or a path */
 };
 
 int master_listen_services(const struct config *c, struct fail *f);   /* while root still may */

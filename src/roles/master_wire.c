@@ -72,6 +72,11 @@ static bool send_sockets(const struct master_slot *s)
             struct msg_ctl_listener m = {.service = l[i].service, .socket = l[i].fd};
             all = ipc_post_on(s->control, MSG_ID_ctl_listener, &m) == 0 && all;
         }
+    for (size_t i = 0; s->kind == ROLE_AUTH && i < master_wire.uids.rows.n; i++) {
+        const struct login_uid *row = &master_wire.uids.rows.v[i];
+        struct msg_ctl_uid m = {.uid = row->uid, .address = span_z(row->address)};
+        all = ipc_post_on(s->control, MSG_ID_ctl_uid, &m) == 0 && all;
+    }
     struct msg_ctl_admin admin = {.socket = master_wire.control_socket[s->kind]};
     return all && (admin.socket < 0 || ipc_post_on(s->control, MSG_ID_ctl_admin, &admin) == 0);
 }

@@ -2,6 +2,7 @@
 #ifndef POSTEL_MASTER_WIRE_H
 #define POSTEL_MASTER_WIRE_H
 
+#include "login/login_uid.h"
 #include "run/ipc.h"
 #include "run/loop.h"
 
@@ -30,6 +31,7 @@ struct master_wire {
     size_t n_slots;
     int control_socket[ROLE_COUNT]; /* -1: none */
     int clock_page;                 /* -1: the real clock */
+    struct login_uids uids;         /* option sendmail.logins */
 };
 extern struct master_wire master_wire;
 

@@ -30,7 +30,10 @@ struct intake {
 
 static struct store *store;
 
-static bool submits(uint32_t service) { return service == SERVICE_submission || service == SERVICE_submissions; }
+static bool submits(uint32_t service)
+{
+    return service == SERVICE_submission || service == SERVICE_submissions || service == SERVICE_sendmail;
+}
 
 /* ---- loops ---- */
 

@@ -38,6 +38,7 @@
     X(dns, trust_anchor, TEXT, "", 0, 180, "a file with the root's keys, or one DS record; empty: those built in")     \
     X(dns, timeout, SECONDS, "15", 1, 120, "for an answer, then it is a temporary failure")                            \
     X(sendmail, domain, TEXT, "", 0, 253, "the sendmail command puts it behind names without a domain; empty: server.hostname") \
+    X(sendmail, logins, TEXT, "", 0, 60000, "whose sendmail is a submission of an account, without a password: user=address uid=address ...") \
     X(listen, smtp, ADDRS, "0.0.0.0:25 [::]:25", 0, 16, "mail from other servers")                                     \
     X(listen, lmtp, ADDRS, "none", 0, 16, "mail from a server of yours by LMTP; never open to the net: no login is asked") \
     X(listen, submission, ADDRS, "0.0.0.0:587 [::]:587", 0, 16, "mail from your own people, STARTTLS")                 \
@@ -45,7 +46,8 @@
     X(listen, pop3, ADDRS, "0.0.0.0:110 [::]:110", 0, 16, "POP3, STARTTLS by STLS")                                    \
     X(listen, pop3s, ADDRS, "0.0.0.0:995 [::]:995", 0, 16, "POP3 in TLS")                                              \
     X(listen, imap, ADDRS, "0.0.0.0:143 [::]:143", 0, 16, "IMAP, STARTTLS")                                            \
-    X(listen, imaps, ADDRS, "0.0.0.0:993 [::]:993", 0, 16, "IMAP in TLS")
+    X(listen, imaps, ADDRS, "0.0.0.0:993 [::]:993", 0, 16, "IMAP in TLS")                                                      \
+    X(listen, sendmail, TEXT, "/run/postel/sendmail.sock", 2, 107, "Unix socket of the sendmail command, there when sendmail.logins names somebody")
 
 enum config_id {
 #define X(section, name, type, def, least, most, help) CONFIG_##section##_##name,

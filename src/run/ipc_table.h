@@ -146,6 +146,9 @@
     F(u32, state) F(u64, dialog) F(bytes, challenge) F(u32, wait_ms) F(bytes, handle) F(u64, account)                  \
     F(bytes, address) F(bytes, lang)
 #define MSG_logout(F, L) F(bytes, handle)
+/* Somebody has connected to the socket of the sendmail command, and the kernel says who: the front leads the dialogue.
+ * result: enum login_result; handle, address of the account: with LOGIN_OK. */
+#define MSG_uid_login(F, L) F(fd, socket) F(u32, uid) F(u32, result) F(bytes, handle) F(bytes, address)
 
 #define MSG_tls_chains(F, L)
 #define MSG_tls_chains_r(F, L) F(u64, generation) L(tls_chain, chains)
@@ -459,6 +462,7 @@
 #define MSG_ctl_peer(F, L) F(u32, kind) F(u32, index) F(u64, boot) F(u32, calls) F(fd, socket)
 #define MSG_ctl_listener(F, L) F(u32, service) F(fd, socket) /* service: enum service_id */
 #define MSG_ctl_admin(F, L) F(fd, socket) /* a listening control socket: auth and store take the command line's calls there */
+#define MSG_ctl_uid(F, L) F(u32, uid) F(bytes, address) /* option sendmail.logins: this user is that account; to auth */
 #define MSG_ctl_page(F, L) F(u32, kind) F(u32, index) F(fd, page) /* kind ROLE_MASTER: the clock */
 #define MSG_ctl_go(F, L)        /* everything was handed over: close the sandbox, begin */
 #define MSG_ctl_stop(F, L)      /* finish and exit 0 */
@@ -487,6 +491,7 @@
     CALL(account_find, ROLE_AUTH, FROM_STORE, 1)                                                                       \
     CALL(sasl, ROLE_AUTH, ROLES_FRONT, 0)                                                                              \
     POST(logout, ROLE_AUTH, ROLES_FRONT)                                                                               \
+    POST(uid_login, ROLE_FRONT_USER, FROM_AUTH)                                                                        \
     CALL(tls_chains, ROLE_AUTH, ROLES_FRONT, 1)                                                                        \
     CALL(tls_sign, ROLE_AUTH, ROLES_FRONT, 1)                                                                          \
     CALL(domain_add, ROLE_AUTH, FROM_ADMIN, 0)                                                                         \
@@ -576,6 +581,7 @@
     POST(ctl_peer, ROLE_COUNT, FROM_MASTER)                                                                            \
     POST(ctl_listener, ROLE_COUNT, FROM_MASTER)                                                                        \
     POST(ctl_admin, ROLE_COUNT, FROM_MASTER)                                                                           \
+    POST(ctl_uid, ROLE_AUTH, FROM_MASTER)                                                                              \
     POST(ctl_page, ROLE_COUNT, FROM_MASTER)                                                                            \
     POST(ctl_go, ROLE_COUNT, FROM_MASTER)                                                                              \
     POST(ctl_stop, ROLE_COUNT, FROM_MASTER)                                                                            \

@@ -5,8 +5,17 @@
 #include "run/conn.h"
 #include "run/service.h"
 
+/* Somebody who is logged in before the first word: auth has asked the kernel. */
+struct session_login {
+    unsigned char handle[16];
+    uint32_t uid;
+    size_t address_n;
+    char address[320];
+};
+
 struct session_env { /* the front owns it; it outlives the session */
     enum service_id service;
+    const struct session_login *login; /* of service sendmail; else NULL */
     struct tls_service *tls; /* for STARTTLS and STLS; NULL: none */
     bool idle;   /* the session's: it waits for a command; the front may cancel it at a stop, it then takes its leave */
     bool stop;   /* the front's: finish the command, then take leave */

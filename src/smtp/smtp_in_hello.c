@@ -17,6 +17,16 @@ static void say_size(const struct smtp_in *s, struct str *out)
     str_addf(out, " %lld", (long long)LIMIT(MESSAGE_BYTES));
 }
 
+static bool by_uid(const struct smtp_in *s)
+{
+    return s->env->login != NULL;
+}
+
+static void say_user(const struct smtp_in *s, struct str *out)
+{
+    str_addf(out, " %.*s", SPAN_ARGS(s->user));
+}
+
 static void say_limits(const struct smtp_in *s, struct str *out)
 {
     str_addf(out, " RCPTMAX=%lld MAILMAX=%lld", (long long)LIMIT(SMTP_RCPTS), (long long)LIMIT(SMTP_MAILS));
@@ -41,6 +51,7 @@ static const struct keyword {
     {"DSN", SMTP_EXT_DSN, smtp_in_submits, NULL},
     {"STARTTLS", 0, starttls_possible, NULL},                       /* RFC 3207 */
     {"AUTH", SMTP_EXT_AUTH, smtp_in_auth_possible, smtp_in_auth_say}, /* RFC 4954 */
+    {"XLOGIN", 0, by_uid, say_user},                                /* ours: tells the sendmail command who its user is */
     {"XCLIENT", 0, smtp_in_xclient_listed, smtp_in_xclient_say},
 };
 

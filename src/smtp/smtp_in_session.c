@@ -22,7 +22,8 @@ enum row_on { /* which service has it */
     ON_MX = 1u << SERVICE_smtp,
     ON_LMTP = 1u << SERVICE_lmtp,
     ON_SUBMIT = 1u << SERVICE_submission | 1u << SERVICE_submissions,
-    ON_SMTP = ON_MX | ON_SUBMIT,
+    ON_LOCAL = 1u << SERVICE_sendmail, /* on this machine, no bytes of a net: no TLS, no second login */
+    ON_SMTP = ON_MX | ON_SUBMIT | ON_LOCAL,
     ON_ALL = ON_SMTP | ON_LMTP,
 };
 
@@ -307,6 +308,11 @@ WAITS void smtp_in_session_run(struct conn *c, struct session_env *env)
     arena_init(&s.mem);
     arena_init(&s.cmd);
     smtp_in_session_reset(&s);
+    if (env->login != NULL) {
+        memcpy(s.handle, env->login->handle, sizeof s.handle);
+        s.user = span_of(env->login->address, env->login->address_n);
+        s.login = true;
+    }
     int r = greet(&s);
     while (r == 0 && !s.closing)
         r = one_turn(&s);
@@ -331,7 +337,7 @@ static const struct row rows[] = {
     {"HELP", ON_ALL, SMTP_IN_ANY, 0, cmd_help, NULL},                                                             /* 4.1.1.8 */
     {"NOOP", ON_ALL, SMTP_IN_ANY, 0, cmd_noop, NULL},                                                             /* 4.1.1.9 */
     {"QUIT", ON_ALL, SMTP_IN_ANY, ROW_PROGRESS | ROW_NO_ARGS, cmd_quit, NULL},                                    /* 4.1.1.10 */
-    {"STARTTLS", ON_ALL & ~(1u << SERVICE_submissions), SMTP_IN_ANY, ROW_PROGRESS | ROW_NO_ARGS | ROW_NO_TLS,
+    {"STARTTLS", ON_ALL & ~(1u << SERVICE_submissions | ON_LOCAL), SMTP_IN_ANY, ROW_PROGRESS | ROW_NO_ARGS | ROW_NO_TLS,
      smtp_in_hello_starttls, NULL},                                                                               /* RFC 3207 4 */
     {"AUTH", ON_SUBMIT, SMTP_IN_GREETED, 0, smtp_in_auth_run, NULL},                                              /* RFC 4954 4 */
     {"XCLIENT", ON_ALL, SMTP_IN_NEW | SMTP_IN_GREETED, 0, smtp_in_xclient_run, smtp_in_xclient_listed},

@@ -76,14 +76,15 @@ struct smtp_in {
 };
 
 /* The dialogue with another server, a mail program or a local agent, from greeting to close; session_fn. Which of them,
- * env->service says: smtp (RFC 5321), submission and submissions (RFC 6409, RFC 8314), lmtp (RFC 2033). */
+ * env->service says: smtp (RFC 5321), submission and submissions (RFC 6409, RFC 8314), lmtp (RFC 2033), sendmail (submission, with
+ * a login before the first word). */
 WAITS void smtp_in_session_run(struct conn *c, struct session_env *env);
 
 /* ---- for the commands ---- */
 
 static inline bool smtp_in_submits(const struct smtp_in *s)
 {
-    return s->env->service == SERVICE_submission || s->env->service == SERVICE_submissions;
+    return s->env->service == SERVICE_submission || s->env->service == SERVICE_submissions || s->env->service == SERVICE_sendmail;
 }
 
 /* Queues one reply line "CODE ENHANCED text" (RFC 2034) and notes its code. 0 or WAIT_*. */

@@ -348,13 +348,22 @@ static WAITS void memory(void)
 
 /* ---- the other services ------------------------------------------------------------------------------------------------- */
 
+/* As auth and the front begin a session of the sendmail command: bob is there before the first word. */
+static WAITS void run_of_bob(struct conn *c, struct session_env *env)
+{
+    static const struct session_login bob = {.handle = "0123456789abcde" "f", .uid = 33, .address_n = 16, .address = "bob@example.test"};
+    env->login = &bob;
+    smtp_in_session_run(c, env);
+}
+
 static WAITS bool says_on(enum service_id service, struct span input, const char *codes)
 {
+    session_fn *run = service == SERVICE_sendmail ? run_of_bob : smtp_in_session_run;
     struct arena mem;
     arena_init(&mem);
     bool good = true;
     for (size_t step = 0; step <= 1; step++) {
-        struct span said = session_testing_talk(smtp_in_session_run, service, true, input, step, &mem);
+        struct span said = session_testing_talk(run, service, true, input, step, &mem);
         good = good && span_eq(smtp_in_testing_codes(said, &mem), span_z(codes));
         if (!good)
             fprintf(stderr, "%.*s", SPAN_ARGS(said));
@@ -454,6 +463,45 @@ static WAITS void submission(void)
                              "try again after 2026-11-25 10:00 UTC") == 0);
 }
 
+/* A user whom the kernel named: submission in all, but for what belongs to a net. */
+static const struct talk locals[] = {
+    {"at once", HELLO FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nFrom: bob@example.test\r\n\r\nx\r\n.\r\n", "220 250 250 250 354 250"},
+    {"no second login, no TLS", HELLO "AUTH PLAIN AGJvYgBzZWNyZXQ=\r\nSTARTTLS\r\nXCLIENT ADDR=192.0.2.1\r\nLHLO x\r\n", "220 250 500 500 500 500"},
+    {"reverse-path", HELLO "MAIL FROM:<robert@example.test>\r\nRSET\r\nMAIL FROM:<>\r\nRSET\r\nMAIL FROM:<carol@example.test>\r\n"
+     "MAIL FROM:<root@localhost>\r\n", "220 250 250 250 250 250 550 550"},
+    {"From", HELLO FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nFrom: carol@example.test\r\n.\r\n" FROM_BOB, "220 250 250 250 354 550 250"},
+    {"domains, limits", HELLO FROM_BOB "RCPT TO:<a@null.example>\r\nRCPT TO:<a@gone.example>\r\nRCPT TO:<enough@other.example>\r\n"
+     "RCPT TO:<no@example.test>\r\n", "220 250 250 556 550 450 550"},
+    {"HELO", "HELO c.example\r\n" FROM_BOB, "220 250 250"},
+};
+
+static WAITS void sendmail(void)
+{
+    const struct smtp_in_seen *s = smtp_in_seen;
+    struct arena mem;
+    arena_init(&mem);
+    for (size_t i = 0; i < COUNT_OF(locals); i++) {
+        unsigned before = s->logouts;
+        bool good = says_on(SERVICE_sendmail, span_z(locals[i].input), locals[i].codes);
+        if (!good)
+            fprintf(stderr, "sendmail: %s\n", locals[i].name);
+        CHECK(good);
+        for (int k = 0; k < 1000 && s->logouts < before + 2; k++)
+            coro_sleep(5);
+        CHECK(s->logouts == before + 2); /* the session ends at the other roles, too; once in each way of sending */
+    }
+    CHECK(says_on(SERVICE_sendmail, SPAN(HELLO FROM_BOB "RCPT TO:<a@other.example>\r\nDATA\r\nFrom: bob@example.test\r\n\r\nx\r\n.\r\n"),
+                  "220 250 250 250 354 250"));
+    CHECK(strcmp(s->remotes, "a@other.example other.example 0  \n") == 0);
+    CHECK(s->handle && s->edits && (s->flags & ENVELOPE_VERIFIED));
+    CHECK(span_find(span_of(s->body, s->body_n), SPAN("with ESMTPA ")) > 0);
+    CHECK(span_find(span_of(s->body, s->body_n), SPAN("c.example")) < 0);
+    struct span said = session_testing_talk(run_of_bob, SERVICE_sendmail, true, SPAN(HELLO), 0, &mem);
+    CHECK(span_find(said, SPAN("XLOGIN bob@example.test\r\n")) > 0 && span_find(said, SPAN("DSN\r\n")) > 0);
+    CHECK(span_find(said, SPAN("AUTH")) < 0 && span_find(said, SPAN("STARTTLS")) < 0 && span_find(said, SPAN("XCLIENT")) < 0);
+    arena_done(&mem);
+}
+
 /* Without a login only aliases of ours lead elsewhere. */
 static WAITS void forwards(void)
 {
@@ -482,6 +530,7 @@ static void distances(void **state)
 
 static void test_lmtp(void **state) { assert_int_equal(smtp_in_testing_run(lmtp), 0); }
 static void test_submission(void **state) { assert_int_equal(smtp_in_testing_run(submission), 0); }
+static void test_sendmail(void **state) { assert_int_equal(smtp_in_testing_run(sendmail), 0); }
 static void test_forwards(void **state) { assert_int_equal(smtp_in_testing_run(forwards), 0); }
 static void test_talks(void **state) { assert_int_equal(smtp_in_testing_run(talk_all), 0); }
 static void test_kept(void **state) { assert_int_equal(smtp_in_testing_run(kept), 0); }
@@ -497,6 +546,7 @@ int main(void)
         cmocka_unit_test(test_talks),  cmocka_unit_test(test_kept),   cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_poison), cmocka_unit_test(test_limits), cmocka_unit_test(test_model),
         cmocka_unit_test(test_memory), cmocka_unit_test(test_lmtp),   cmocka_unit_test(test_submission),
+        cmocka_unit_test(test_sendmail),
         cmocka_unit_test(test_forwards), cmocka_unit_test(distances),
     };
     struct fail f;

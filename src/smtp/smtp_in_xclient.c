@@ -56,7 +56,7 @@ static const struct { const char *name; int (*set)(struct client *c, struct span
 
 bool smtp_in_xclient_listed(const struct smtp_in *s)
 {
-    return config_net_has(CONFIG_smtp_xclient, conn_peer(s->c)->ip);
+    return s->env->login == NULL && config_net_has(CONFIG_smtp_xclient, conn_peer(s->c)->ip);
 }
 
 void smtp_in_xclient_say(const struct smtp_in *s, struct str *out)
