@@ -20,20 +20,17 @@ static WAITS int expunge(struct imap *s, struct msg_uid_range *v, uint32_t n, st
     return r;
 }
 
+/* RFC 9051 6.4.9: all that have a UID in the set, also one that came since this session was last told of any. */
 static WAITS int expunge_set(struct imap *s, struct imap_lex *in, struct fail *f)
 {
     struct imap_set set;
-    struct imap_range *idx;
-    uint32_t n, next = 0;
+    struct msg_uid_range *uids;
     int r = 0;
-    if (!imap_grammar_set(in, &set) || !imap_grammar_end(in) ||
-        imap_view_resolve(&s->view, &set, true, &s->cmd, &idx, &n) < 0)
+    if (!imap_grammar_set(in, &set) || !imap_grammar_end(in))
         return 1;
-    struct msg_uid_range *uids = arena_alloc(&s->cmd, RANGES * sizeof *uids);
-    while (r == 0 && n > 0 && next != UINT32_MAX) {
-        uint32_t used = imap_view_uids(&s->view, idx, n, uids, RANGES, &next);
-        r = expunge(s, uids, used, f);
-    }
+    uint32_t n = imap_view_set(&s->view, &set, &s->cmd, &uids);
+    for (uint32_t at = 0; at < n && r == 0; at += RANGES)
+        r = expunge(s, uids + at, MIN_OF(n - at, (uint32_t)RANGES), f);
     return r;
 }
 

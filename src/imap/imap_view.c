@@ -91,23 +91,37 @@ static int range_order(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
-/* A range of UIDs as indexes; false: none of them is here. RFC 9051 6.4.9: 559:* names the last one even if its UID is
- * smaller. */
-static bool uids_to_indexes(const struct imap_view *v, struct imap_range r, struct imap_range *out)
+/* RFC 9051 6.4.9: 559:* names the last one even if its UID is smaller. Of no message no * is left: 0. */
+static struct imap_range without_star(const struct imap_view *v, struct imap_range r)
 {
     uint32_t largest = v->told > 0 ? v->v[v->told - 1].uid : 0;
     uint32_t first = r.first == IMAP_STAR ? largest : r.first, last = r.last == IMAP_STAR ? largest : r.last;
+    return first <= last ? (struct imap_range){first, last} : (struct imap_range){last, first};
+}
+
+/* A range of UIDs as indexes; false: none of them is here. */
+static bool uids_to_indexes(const struct imap_view *v, struct imap_range r, struct imap_range *out)
+{
     if (v->told == 0)
         return false;
-    if (first > last) { /* 559:* */
-        uint32_t swap = first;
-        first = last;
-        last = swap;
-    }
-    out->first = lower(v, v->told, first);
-    uint32_t end = last == UINT32_MAX ? v->told : lower(v, v->told, last + 1);
+    r = without_star(v, r);
+    out->first = lower(v, v->told, r.first);
+    uint32_t end = r.last == UINT32_MAX ? v->told : lower(v, v->told, r.last + 1);
     out->last = end - 1;
     return out->first < end;
+}
+
+uint32_t imap_view_set(const struct imap_view *v, const struct imap_set *set, struct arena *mem, struct msg_uid_range **out)
+{
+    const struct imap_range *in = set->saved ? v->saved : set->v;
+    uint32_t n_in = set->saved ? v->n_saved : set->n, n = 0;
+    *out = arena_alloc(mem, (n_in + 1) * sizeof **out);
+    for (uint32_t i = 0; i < n_in; i++) {
+        struct imap_range r = without_star(v, in[i]);
+        if (r.last > 0)
+            (*out)[n++] = (struct msg_uid_range){r.first, r.last};
+    }
+    return n;
 }
 
 static int numbers_to_indexes(const struct imap_view *v, struct imap_range r, struct imap_range *out)

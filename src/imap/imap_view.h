@@ -64,6 +64,8 @@ int imap_view_resolve(struct imap_view *v, const struct imap_set *set, bool by_u
  * many, at most `most`. Begins at index *next (0 at first) and leaves the one to go on at there, UINT32_MAX: all done. */
 uint32_t imap_view_uids(const struct imap_view *v, const struct imap_range *idx, uint32_t n, struct msg_uid_range *out,
                         uint32_t most, uint32_t *next);
+/* A set of UIDs as store wants it, for messages that this session was not told of as well; in mem, returns how many. */
+uint32_t imap_view_set(const struct imap_view *v, const struct imap_set *set, struct arena *mem, struct msg_uid_range **out);
 /* "FLAGS (...)" with every keyword in use, and counts them as told. */
 WAITS int imap_view_tell_words(struct imap *s);
 /* "* n FETCH (FLAGS (...))", with UID when by_uid, and counts it as told. */

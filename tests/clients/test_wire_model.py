@@ -313,3 +313,20 @@ def test_sessions_agree_with_the_model(seed):
         for name in BOXES:
             Session(server, world.boxes, name).check()
         world.smtp.quit()
+
+
+def test_uid_expunge_of_what_was_not_told():
+    """RFC 9051 6.4.9: by UID a session may name a message that another just brought."""
+    with Server(accounts=("alice",)) as server:
+        one, other = Wire(server), Wire(server)
+        one.ok("SELECT INBOX")
+        other.append("INBOX", b"Subject: a\r\n\r\na\r\n", r"\Deleted")
+        other.append("INBOX", b"Subject: b\r\n\r\nb\r\n", r"\Deleted")
+        other.append("INBOX", b"Subject: c\r\n\r\nc\r\n", "")
+        _, untagged = one.ok("UID EXPUNGE 2:3")
+        assert [line for line, _ in untagged if "EX" in line] == ["2 EXISTS"]
+        _, untagged = one.ok("UID FETCH 1:* (FLAGS)")
+        assert [line.split(" (")[1].split()[1] for line, _ in untagged] == ["1", "3"]
+        one.ok("UID EXPUNGE *")
+        one.ok("UID EXPUNGE 1")
+        assert other.ok("STATUS INBOX (MESSAGES)")[1][0][0].endswith("(MESSAGES 1)")
