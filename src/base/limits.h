@@ -11,6 +11,7 @@
     X(SMTP_LINE_DISCARD, 65536, 2048, 1048576, "bytes", "of an overlong line read and dropped before 421")             \
     X(SMTP_RCPTS, 1000, 100, 100000, "recipients", "per transaction; RFC 5321 4.5.3.1.8 wants 100")                    \
     X(SMTP_RCPT_BYTES, 49152, 32768, 49152, "bytes", "of all recipient addresses of a transaction: they travel in one frame") \
+    X(SMTP_RCPT_HELD, 36864, 8192, 98304, "bytes", "of a transaction's recipients held without a login, packed: 1,000 of usual length (SEC-07)") \
     X(SMTP_MAILS, 10000, 10, 1000000, "messages", "in one session; announced as MAILMAX, RFC 9422 4.1")                \
     X(SMTP_ERRORS_SOFT, 10, 1, 1000, "errors", "then each further one waits a second")                                 \
     X(SMTP_ERRORS_HARD, 20, 2, 1000, "errors", "then 421")                                                             \
@@ -61,6 +62,7 @@
     X(PROXY_HEADER_S, 5, 1, 60, "seconds", "for the PROXY header of a connection from server.proxy")                   \
     X(TLS_HANDSHAKE_S, 30, 2, 300, "seconds", "for a TLS handshake")                                                   \
     X(BODY_INLINE, 65536, 4096, 65536, "bytes", "a body up to this travels in its frame")                              \
+    X(BODY_SHARED, 6291456, 0, 4294967296, "bytes", "of memory that a front's bodies share, each beyond its first 8 KiB; without it they wait in memfds (SEC-07)") \
     X(BODY_MEMFD, 1048576, 65536, 16777216, "bytes", "up to this as sealed memfd, above it streams to store")          \
     X(MEMFD_BUDGET, 268435456, 1048576, 4294967296, "bytes", "of memfd per front, then 452 before 354")                \
     X(IPC_CREDITS, 64, 1, 4096, "calls", "outstanding per channel")                                                    \

@@ -1,5 +1,6 @@
 /* Where a message's bytes wait while they come in. Nothing is allocated by what a client claims: the buffer grows in
- * steps by what has come (SEC-07). */
+ * steps by what has come; and what a front's bodies hold in buffers is bounded for all together, for a thousand clients may
+ * stop before their last line (SEC-07). */
 #include "run/body.h"
 
 #include "base/limits.h"
@@ -8,9 +9,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-enum { FIRST_STEP = 8192 };
+enum { OWN = 8192 }; /* bytes that each buffer may have; what it has beyond them is shared */
 
-static uint64_t held; /* bytes of all bodies of this front */
+static uint64_t held;   /* bytes of all bodies of this front, in buffers and memfds */
+static uint64_t shared; /* of them in buffers beyond OWN */
 
 static void charge(struct body *b, uint64_t n)
 {
@@ -137,10 +139,13 @@ static WAITS int pass_on(struct body *b, struct fail *f)
 
 static WAITS int make_room(struct body *b, struct fail *f)
 {
-    size_t most = (size_t)LIMIT(BODY_INLINE);
-    if (b->cap >= most)
-        return pass_on(b, f);
-    size_t cap = b->cap == 0 ? MIN_OF((size_t)FIRST_STEP, most) : MIN_OF(b->cap * 3, most);
+    size_t most = (size_t)LIMIT(BODY_INLINE), cap = MIN_OF((size_t)OWN, most);
+    if (b->cap >= cap) {
+        if (b->cap >= most || shared + (most - cap) > (uint64_t)LIMIT(BODY_SHARED))
+            return pass_on(b, f);
+        cap = most;
+        shared += most - OWN;
+    }
     b->buf = base_realloc(b->buf, cap);
     charge(b, cap - b->cap);
     b->cap = cap;
@@ -202,6 +207,8 @@ void body_drop(struct body *b)
     if (b->fd >= 0)
         close(b->fd);
     free(b->buf);
+    if (b->cap > OWN)
+        shared -= b->cap - OWN;
     discharge(b, b->charged);
     struct op_id op = b->op;
     body_init(b, &op);

@@ -1,4 +1,5 @@
-/* body: a message on its way in: in memory, above body_inline in a memfd, above body_memfd in store's spool. */
+/* body: a message on its way in: in memory, above body_inline (or what body_shared leaves of it) in a memfd, above
+ * body_memfd in store's spool. */
 #ifndef POSTEL_BODY_H
 #define POSTEL_BODY_H
 

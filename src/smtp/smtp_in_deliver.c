@@ -70,16 +70,17 @@ static WAITS int read_it(struct smtp_in *s, struct msg_scan_submit_r *sum, struc
 
 /* What the message really needs of the hosts on its way: a client that says SMTPUTF8 or BODY with everything it sends must
  * not keep it from those that can do neither. */
-static uint32_t needs(const struct smtp_in_tx *tx, uint32_t summary)
+static uint32_t needs(const struct smtp_in_tx *tx, const struct smtp_in_rcpts *rcpts, uint32_t summary)
 {
     bool utf8 = (summary & SUMMARY_UTF8) || !utf8_ascii(tx->sender);
-    for (size_t i = 0; i < tx->remotes.n && !utf8; i++)
-        utf8 = !utf8_ascii(tx->remotes.v[i].address);
+    for (size_t i = 0; i < rcpts->n_remotes && !utf8; i++)
+        utf8 = !utf8_ascii(rcpts->remotes[i].address);
     uint32_t flags = tx->flags & ~(uint32_t)(ENVELOPE_SMTPUTF8 | ENVELOPE_8BIT);
     return flags | (utf8 ? tx->flags & ENVELOPE_SMTPUTF8 : 0) | (summary & SUMMARY_8BIT ? ENVELOPE_8BIT : 0);
 }
 
-static void fill(const struct smtp_in *s, const struct msg_scan_submit_r *sum, struct msg_ingest *ask)
+static void fill(const struct smtp_in *s, const struct msg_scan_submit_r *sum, const struct smtp_in_rcpts *rcpts,
+                 struct msg_ingest *ask)
 {
     const struct smtp_in_tx *tx = &s->tx;
     const struct body *body = &tx->text.body;
@@ -102,27 +103,27 @@ static void fill(const struct smtp_in *s, const struct msg_scan_submit_r *sum, s
         .refs = sum->refs,
         .handle = s->login ? span_of(s->handle, sizeof s->handle) : SPAN_NONE,
         .edits = sum->edits,
-        .envelope_flags = needs(tx, sum->flags),
+        .envelope_flags = needs(tx, rcpts, sum->flags),
         .envid = tx->envid,
         .ret = tx->ret,
         .service = s->env->service,
     };
-    ask->targets.v = tx->targets.v;
-    ask->targets.n = (uint32_t)tx->targets.n;
-    ask->remotes.v = tx->remotes.v;
-    ask->remotes.n = (uint32_t)tx->remotes.n;
-    ask->notes.v = tx->notes.v;
-    ask->notes.n = (uint32_t)tx->notes.n;
+    ask->targets.v = rcpts->targets;
+    ask->targets.n = rcpts->n_targets;
+    ask->remotes.v = rcpts->remotes;
+    ask->remotes.n = rcpts->n_remotes;
+    ask->notes.v = rcpts->notes;
+    ask->notes.n = rcpts->n_notes;
 }
 
-static WAITS int deliver(struct smtp_in *s, struct msg_ingest *ask, struct fail *f)
+static WAITS int deliver(struct smtp_in *s, const struct smtp_in_rcpts *rcpts, struct msg_ingest *ask, struct fail *f)
 {
     struct smtp_in_tx *tx = &s->tx;
     struct msg_scan_submit_r sum;
     struct msg_ingest_r out;
     if (body_finish(&tx->text.body, &tx->mem, f) < 0 || read_it(s, &sum, f) < 0)
         return -1;
-    fill(s, &sum, ask);
+    fill(s, &sum, rcpts, ask);
     ask->peer = arena_printf(&tx->mem, "%.*s [%s]", (int)s->helo_n, s->helo, conn_peer(s->c)->text);
     ask->tls = conn_tls_info(s->c, &tx->mem);
     return IPC_CALL(ROLE_STORE, ingest, ask, &out, &tx->mem, f);
@@ -151,8 +152,8 @@ static WAITS int answer(struct smtp_in *s, const struct fail *f)
 
 /* One recipient alone, when all together were refused: what is wrong with one mailbox must not keep the others from
  * their copy (RFC 2033 4.2). ask: of all; has[i]: target i has its copy. */
-static WAITS int deliver_one(struct smtp_in *s, struct msg_ingest *ask, const struct smtp_in_to *to, bool *has,
-                             struct fail *f)
+static WAITS int deliver_one(struct smtp_in *s, const struct smtp_in_rcpts *rcpts, const struct smtp_in_to *to,
+                             struct msg_ingest *ask, bool *has, struct fail *f)
 {
     struct smtp_in_tx *tx = &s->tx;
     struct msg_ingest_r out;
@@ -161,29 +162,30 @@ static WAITS int deliver_one(struct smtp_in *s, struct msg_ingest *ask, const st
     ask->notes.n = ask->remotes.n = 0;
     ask->targets.v = arena_alloc(&tx->mem, to->n * sizeof *ask->targets.v);
     ask->targets.n = 0;
+    const uint32_t *reach = rcpts->reach + to->first;
     for (size_t i = 0; i < to->n; i++)
-        if (!has[tx->reach.v[to->first + i]])
-            ask->targets.v[ask->targets.n++] = tx->targets.v[tx->reach.v[to->first + i]];
+        if (!has[reach[i]])
+            ask->targets.v[ask->targets.n++] = rcpts->targets[reach[i]];
     if (ask->targets.n > 0 && IPC_CALL(ROLE_STORE, ingest, ask, &out, &tx->mem, f) < 0)
         return -1;
     for (size_t i = 0; i < to->n; i++)
-        has[tx->reach.v[to->first + i]] = true;
+        has[reach[i]] = true;
     return 0;
 }
 
 /* RFC 2033 4.2: an answer for each recipient that was accepted, in their order. */
-static WAITS int answer_each(struct smtp_in *s, struct msg_ingest *ask, const struct fail *all)
+static WAITS int answer_each(struct smtp_in *s, const struct smtp_in_rcpts *rcpts, struct msg_ingest *ask,
+                             const struct fail *all)
 {
-    struct smtp_in_tx *tx = &s->tx;
     /* 5.2.2 and the like are about a mailbox, anything else is about the message or about us. A spool belongs to its one
      * op, and mail to elsewhere goes with everything or not at all. */
     bool split = all->kind != FAIL_NONE && all->code[1] == '.' && all->code[2] == '2' && ask->op.n > 0 && !ask->spool &&
-                 tx->tos.n > 1 && tx->remotes.n == 0;
-    bool *has = arena_zalloc(&tx->mem, tx->targets.n + 1);
+                 rcpts->n_tos > 1 && rcpts->n_remotes == 0;
+    bool *has = arena_zalloc(&s->tx.mem, rcpts->n_targets + 1);
     int r = 0;
-    for (size_t i = 0; i < tx->tos.n && r == 0; i++) {
+    for (size_t i = 0; i < rcpts->n_tos && r == 0; i++) {
         struct fail f = *all;
-        if (split && deliver_one(s, ask, &tx->tos.v[i], has, &f) == 0)
+        if (split && deliver_one(s, rcpts, &rcpts->tos[i], ask, has, &f) == 0)
             f.kind = FAIL_NONE;
         r = answer(s, &f);
     }
@@ -193,13 +195,15 @@ static WAITS int answer_each(struct smtp_in *s, struct msg_ingest *ask, const st
 WAITS int smtp_in_deliver_end(struct smtp_in *s, bool last)
 {
     struct smtp_in_text *t = &s->tx.text;
+    struct smtp_in_rcpts rcpts;
     struct msg_ingest ask = {0};
     if (t->reader.state == SMTP_DATA_BAD) { /* SEC-02: nothing behind it is read */
         s->closing = true;
         s->env->linger = SESSION_LINGER + (size_t)LIMIT(MESSAGE_BYTES);
     }
     struct fail f; /* what a second try made good may have left its mark in it */
-    if (t->fail.kind == FAIL_NONE && deliver(s, &ask, &f) < 0)
+    smtp_in_pack_open(&s->tx.pack, &s->tx.mem, &rcpts);
+    if (t->fail.kind == FAIL_NONE && deliver(s, &rcpts, &ask, &f) < 0)
         t->fail = f;
     log_end(s, &t->fail);
     if (t->fail.kind == FAIL_NONE) {
@@ -209,6 +213,6 @@ WAITS int smtp_in_deliver_end(struct smtp_in *s, bool last)
         smtp_in_submit_note(s, SPAN_NONE, t->fail.kind == FAIL_PERM ? 550 : 450, t->fail.code, t->fail.text);
     }
     if (s->env->service == SERVICE_lmtp && last)
-        return answer_each(s, &ask, &t->fail);
+        return answer_each(s, &rcpts, &ask, &t->fail);
     return answer(s, &t->fail);
 }

@@ -82,11 +82,7 @@ void smtp_in_session_reset(struct smtp_in *s)
     struct smtp_in_tx *tx = &s->tx;
     if (tx->text.open)
         body_drop(&tx->text.body);
-    VEC_FREE(&tx->targets);
-    VEC_FREE(&tx->remotes);
-    VEC_FREE(&tx->notes);
-    VEC_FREE(&tx->tos);
-    VEC_FREE(&tx->reach);
+    smtp_in_pack_done(&tx->pack);
     arena_done(&tx->mem);
     *tx = (struct smtp_in_tx){0};
     arena_init(&tx->mem);

@@ -3,11 +3,11 @@
 #define POSTEL_SMTP_IN_SESSION_H
 
 #include "base/clock.h"
-#include "base/vec.h"
 #include "run/session.h"
 #include "run/body.h"
 #include "smtp/smtp_data.h"
 #include "smtp/smtp_grammar.h"
+#include "smtp/smtp_in_pack.h"
 
 enum smtp_in_state { /* bits, so that a row can allow several */
     SMTP_IN_NEW = 1,     /* no HELO or EHLO yet, or forgotten by STARTTLS */
@@ -28,9 +28,6 @@ struct smtp_in_text {
     int64_t swallow_until_ms;
 };
 
-/* An accepted RCPT, which LMTP answers one by one: its accounts are targets[reach[first]] ... of n. */
-struct smtp_in_to { struct span address; size_t first, n; };
-
 /* The one transaction; smtp_in_session_reset empties it on every way out (SEC-05). */
 struct smtp_in_tx {
     struct arena mem;
@@ -40,17 +37,12 @@ struct smtp_in_tx {
     struct span only;    /* the one recipient while there is one, for Received; lives in mem */
     unsigned rcpts, tried;
     size_t rcpt_bytes;   /* of the accepted recipients' addresses */
-    size_t frame_bytes;  /* that targets, remotes and notes take in the frame */
     uint64_t size;       /* that MAIL announced (RFC 1870) */
     uint32_t flags;      /* enum envelope_flag */
     bool no_dns;         /* an answer did not come: no further one is waited for in this transaction */
     uint32_t ret;        /* enum dsn_ret */
     struct span envid;
-    VEC(struct msg_ingest_target) targets; /* one per account; their spans, and those of the others, live in mem */
-    VEC(struct msg_ingest_remote) remotes;
-    VEC(struct msg_ingest_note) notes;
-    VEC(struct smtp_in_to) tos;  /* LMTP only */
-    VEC(size_t) reach;
+    struct smtp_in_pack pack; /* what the recipients come down to */
     struct smtp_in_text text;
     int64_t begun_ms;
 };

@@ -162,7 +162,7 @@ static WAITS bool big(size_t n, bool spool, const char *code)
         str_init(&whole, &mem);
         str_add(&whole, span_of(s->body, MIN_OF(field, s->body_n)));
         str_add(&whole, span_of(in.p + text, end - text));
-        bool file = s->size > (uint64_t)LIMIT(BODY_INLINE) && !spool;
+        bool file = s->size > (LIMIT(BODY_SHARED) > 0 ? (uint64_t)LIMIT(BODY_INLINE) : 8192) && !spool;
         good = good && s->ingests == before + 1 && s->file == file && s->spool == spool &&
                s->hash == span_hash(str_span(&whole));
     } else {
@@ -186,6 +186,12 @@ static WAITS void sizes(void)
     CHECK(big(1048576, true, "250"));
     CHECK(big(1100000, true, "250"));
     CHECK(big(3000000, true, "250"));
+    limit_value[LIMIT_BODY_SHARED] = 0; /* the others have it all (SEC-07) */
+    for (size_t n = 7900; n < 8300; n += 62)
+        CHECK(big(n, false, "250"));
+    CHECK(big(60000, false, "250"));
+    CHECK(big(3000000, true, "250"));
+    limit_value[LIMIT_BODY_SHARED] = limit_table[LIMIT_BODY_SHARED].def;
     limit_value[LIMIT_MESSAGE_BYTES] = 65536;
     CHECK(big(70000, false, "552"));
     limit_value[LIMIT_MESSAGE_BYTES] = 2000000;

@@ -9,9 +9,6 @@
 #include "smtp/smtp_in_room.h"
 #include "smtp/smtp_in_submit.h"
 
-/* What all targets, remotes and notes of a message may take in the frame of ingest: body and summary have their own share
- * (ipc.h). FIXED: at most, beside their texts. */
-enum { FRAME_ROOM = 96 * 1024, FIXED = 36 };
 enum { ROOM_ASKED = 8 }; /* of a longer list each mailbox's quota is seen at the end only */
 
 struct refusal { int code; const char *enhanced, *text; };
@@ -45,55 +42,16 @@ struct rcpt {
     struct smtp_params params;
     struct span text;     /* the path as written, without its brackets and route */
     struct span address;  /* as others compare it */
-    struct span orcpt;    /* decoded; lives in tx.mem */
+    struct span orcpt;    /* decoded */
     struct refusal said;  /* room for a refusal with words of its own */
 };
 
 /* ---- what it comes down to ---------------------------------------------------------------------------------------------- */
 
-/* Takes n bytes and a record's fixed part of what the frame holds. */
-static bool fits(struct smtp_in_tx *tx, size_t n)
+/* SEC-07: somebody who has logged in may have more of us; then the frame of ingest is the limit. */
+static size_t most(const struct smtp_in *s)
 {
-    if (tx->frame_bytes + n + FIXED > FRAME_ROOM)
-        return false;
-    tx->frame_bytes += n + FIXED;
-    return true;
-}
-
-/* An account is a target once, however many of the recipients come down to it (REL-02). */
-static size_t find_target(const struct smtp_in_tx *tx, uint64_t account)
-{
-    size_t i = 0;
-    while (i < tx->targets.n && tx->targets.v[i].account != account)
-        i++;
-    return i;
-}
-
-static bool add_target(struct smtp_in_tx *tx, const struct msg_rcpt_target *t, bool lmtp)
-{
-    size_t at = find_target(tx, t->account);
-    if (lmtp)
-        *VEC_PUSH(&tx->reach) = at;
-    if (at < tx->targets.n)
-        return true;
-    if (!fits(tx, t->address.n + t->lang.n))
-        return false;
-    *VEC_PUSH(&tx->targets) = (struct msg_ingest_target){
-        .account = t->account, .address = arena_copy(&tx->mem, t->address), .lang = arena_copy(&tx->mem, t->lang)};
-    return true;
-}
-
-static bool add_remote(struct smtp_in_tx *tx, const struct msg_ingest_remote *r)
-{
-    for (size_t i = 0; i < tx->remotes.n; i++)
-        if (span_eq(tx->remotes.v[i].address, r->address) && span_eq(tx->remotes.v[i].via, r->via))
-            return true;
-    if (!fits(tx, r->address.n + r->domain.n + r->orcpt.n + r->via.n))
-        return false;
-    *VEC_PUSH(&tx->remotes) = (struct msg_ingest_remote){
-        .address = arena_copy(&tx->mem, r->address), .domain = arena_copy(&tx->mem, r->domain), .notify = r->notify,
-        .orcpt = r->orcpt, .via = arena_copy(&tx->mem, r->via)};
-    return true;
+    return s->login ? SIZE_MAX : (size_t)LIMIT(SMTP_RCPT_HELD);
 }
 
 /* RFC 3461 5.2.7.3 (c): behind an alias with several targets nobody else says that all went well. */
@@ -105,31 +63,29 @@ static uint32_t notify_behind(uint32_t notify, bool expanded)
 }
 
 /* Whom the sender hears from when our part ends here. */
-static bool add_note(struct smtp_in_tx *tx, const struct rcpt *to, const struct msg_rcpt_check_r *answer)
+static bool add_note(struct smtp_in *s, const struct rcpt *to, const struct msg_rcpt_check_r *answer)
 {
     bool expanded = answer->flags & RCPT_EXPANDED;
     if (!(to->params.notify & DSN_SUCCESS) || (!expanded && answer->forwards.n > 0))
         return true; /* RFC 3461 5.2.7.2: the other side of a simple forward will say it */
-    if (!fits(tx, to->text.n + to->orcpt.n))
-        return false;
-    *VEC_PUSH(&tx->notes) = (struct msg_ingest_note){.address = arena_copy(&tx->mem, to->text),
-                                                     .action = expanded ? DSN_EXPANDED : DSN_DELIVERED,
-                                                     .orcpt = to->orcpt};
-    return true;
+    return smtp_in_pack_note(&s->tx.pack, most(s),
+                             &(struct msg_ingest_note){.address = to->text,
+                                                       .action = expanded ? DSN_EXPANDED : DSN_DELIVERED,
+                                                       .orcpt = to->orcpt});
 }
 
 static bool add_all(struct smtp_in *s, const struct rcpt *to, const struct msg_rcpt_check_r *answer)
 {
-    struct smtp_in_tx *tx = &s->tx;
+    struct smtp_in_pack *pack = &s->tx.pack;
     uint32_t notify = notify_behind(to->params.notify, answer->flags & RCPT_EXPANDED);
-    bool good = add_note(tx, to, answer);
+    bool good = (s->env->service != SERVICE_lmtp || smtp_in_pack_to(pack, most(s))) && add_note(s, to, answer);
     for (uint32_t i = 0; i < answer->targets.n && good; i++)
-        good = add_target(tx, &answer->targets.v[i], s->env->service == SERVICE_lmtp);
+        good = smtp_in_pack_target(pack, most(s), &answer->targets.v[i]);
     for (uint32_t i = 0; i < answer->forwards.n && good; i++) {
         const struct msg_rcpt_forward *f = &answer->forwards.v[i];
-        good = add_remote(tx, &(struct msg_ingest_remote){.address = f->address, .domain = f->domain, .notify = notify,
-                                                          .orcpt = to->orcpt,
-                                                          .via = f->via.n > 0 ? f->via : to->text});
+        struct msg_ingest_remote r = {.address = f->address, .domain = f->domain, .notify = notify, .orcpt = to->orcpt,
+                                      .via = f->via.n > 0 ? f->via : to->text};
+        good = smtp_in_pack_remote(pack, most(s), &r);
     }
     return good;
 }
@@ -137,20 +93,11 @@ static bool add_all(struct smtp_in *s, const struct rcpt *to, const struct msg_r
 /* All that the recipient comes down to, or nothing of it. */
 static const struct refusal *add(struct smtp_in *s, const struct rcpt *to, const struct msg_rcpt_check_r *answer)
 {
-    struct smtp_in_tx *tx = &s->tx;
-    size_t bytes = tx->frame_bytes, targets = tx->targets.n, remotes = tx->remotes.n, notes = tx->notes.n,
-           reach = tx->reach.n;
-    if (add_all(s, to, answer)) {
-        if (s->env->service == SERVICE_lmtp)
-            *VEC_PUSH(&tx->tos) = (struct smtp_in_to){arena_copy(&tx->mem, to->text), reach, tx->reach.n - reach};
+    struct smtp_in_pack before = s->tx.pack;
+    if (add_all(s, to, answer))
         return &ok;
-    }
-    tx->frame_bytes = bytes;
-    tx->targets.n = targets;
-    tx->remotes.n = remotes;
-    tx->notes.n = notes;
-    tx->reach.n = reach;
-    return tx->rcpts == 0 ? &too_wide : &too_many;
+    smtp_in_pack_undo(&s->tx.pack, &before);
+    return s->tx.rcpts == 0 ? &too_wide : &too_many;
 }
 
 /* ---- may it come in ------------------------------------------------------------------------------------------------------ */
@@ -185,7 +132,7 @@ static WAITS const struct refusal *submit(struct smtp_in *s, struct rcpt *to)
         return &to->said;
     }
     struct msg_ingest_remote r = {.address = to->text, .domain = where, .notify = to->params.notify, .orcpt = to->orcpt};
-    return add_remote(&s->tx, &r) ? &ok : &too_many;
+    return smtp_in_pack_remote(&s->tx.pack, most(s), &r) ? &ok : &too_many;
 }
 
 /* RFC 5321 4.1.3: an address literal of ours. Where nobody has a domain only postmaster and the host's own are known. */
@@ -247,7 +194,7 @@ static void prepare(struct smtp_in *s, struct rcpt *to)
     to->address = str_span(&address);
     if (to->params.orcpt.n == 0)
         return;
-    str_init(&orcpt, &s->tx.mem);
+    str_init(&orcpt, &s->cmd);
     smtp_param_orcpt(&orcpt, to->params.orcpt);
     to->orcpt = str_span(&orcpt);
 }
