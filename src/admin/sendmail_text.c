@@ -16,7 +16,7 @@ static int to_crlf(struct sendmail_text *t, struct str *out, struct fail *f)
         if (line.n > 0 && line.p[line.n - 1] == '\r')
             line.n--;
         if (span_find_char(line, '\r') >= 0 || span_find_char(line, 0) >= 0)
-            return fail_perm(f, "5.6.11", "The message holds a NUL, or a CR inside a line");
+            return fail_perm(f, "5.6.0", "The message holds a NUL, or a CR inside a line");
         for (size_t i = 0; i < line.n; i++)
             t->eight_bit |= (unsigned char)line.p[i] >= 0x80;
         str_add(out, line);

@@ -31,10 +31,10 @@ static WAITS int take_literal(struct append_job *j)
         while (j->fail.kind == FAIL_NONE && imap_crlf_next(&j->crlf, &piece, &run))
             body_add(&j->body, run, &j->fail);
         if (j->crlf.bad && j->fail.kind == FAIL_NONE)
-            fail_perm(&j->fail, "5.6.11", "The message holds a bare CR or a NUL");
+            fail_perm(&j->fail, "5.6.0", "The message holds a bare CR or a NUL");
     }
     if (r == 0 && imap_crlf_end(&j->crlf) < 0 && j->fail.kind == FAIL_NONE)
-        fail_perm(&j->fail, "5.6.11", "The message ends in a bare CR");
+        fail_perm(&j->fail, "5.6.0", "The message ends in a bare CR");
     if (j->body.size > (uint64_t)LIMIT(MESSAGE_BYTES) && j->fail.kind == FAIL_NONE) /* line ends made it grow */
         fail_perm(&j->fail, "5.3.4", "The message is larger than this server takes");
     return r;

@@ -36,7 +36,7 @@ static const struct { int code; const char *enhanced, *text; } answers[] = {
     [SASL_DIALOG_SYNTAX] = {501, "5.5.2", "That is not what the mechanism wants"},
     [SASL_DIALOG_BASE64] = {501, "5.5.2", "That is not base64"},
     [SASL_DIALOG_CANCELLED] = {501, "5.7.0", "Given up"},
-    [SASL_DIALOG_LONG] = {500, "5.5.6", "The line is too long"},
+    [SASL_DIALOG_LONG] = {500, "5.5.6", "The line is too long"}, /* RFC 4954 4 */
 };
 
 static WAITS int finish(struct smtp_in *s, const struct sasl_dialog_result *out)

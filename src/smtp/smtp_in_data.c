@@ -16,10 +16,10 @@ static WAITS void take(struct smtp_in_text *t, struct span bytes)
     body_drop(&t->body);
 }
 
-/* SEC-02: who knows where other readers would see that message end. RFC 5248 has no code for it; 5.6.11 is what others say. */
+/* SEC-02: who knows where other readers would see that message end. RFC 3463 3.7: something about its content. */
 static void spoilt(struct smtp_in_text *t)
 {
-    fail_perm(&t->fail, "5.6.11", "Bare CR, bare LF or NUL in the message");
+    fail_perm(&t->fail, "5.6.0", "Bare CR, bare LF or NUL in the message");
     body_drop(&t->body);
 }
 

@@ -242,7 +242,8 @@ static WAITS int read_command(struct smtp_in *s, struct span *line)
     r = conn_drop_line(s->c, (size_t)LIMIT(SMTP_LINE_DISCARD));
     if (r == CONN_LINE_LONG)
         return smtp_in_session_bye(s, "4.7.0", "An endless line");
-    return r != 0 ? r : smtp_in_session_reply(s, 500, "5.5.6", "The line is longer than %zu bytes", max);
+    /* RFC 5321 4.2.2: 500 is for that as well; 5.5.6 would be for the lines of a login alone (RFC 4954 4) */
+    return r != 0 ? r : smtp_in_session_reply(s, 500, "5.5.2", "The line is longer than %zu bytes", max);
 }
 
 static WAITS int one_turn(struct smtp_in *s)
