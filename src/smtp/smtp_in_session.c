@@ -39,6 +39,7 @@ static const struct row *find_row(const struct smtp_in *s, struct span verb);
 
 /* ---- replies ------------------------------------------------------------------------------------------------------- */
 
+/* RFC 5248: only registered enhanced codes are said (`tools/gates` looks). */
 WAITS int smtp_in_session_reply(struct smtp_in *s, int code, const char *enhanced, const char *fmt, ...)
 {
     char text[400];
