@@ -11,7 +11,7 @@
 enum { FOUND_MOST = 200, FILES_MOST = 2000 };
 
 struct job {
-    struct job *next;
+    struct work_job in_line;
     struct ipc_req *req;
     void *out;
     int rc;
@@ -19,8 +19,6 @@ struct job {
 };
 
 static struct store *store;
-static struct job *waiting, **last = &waiting, *running;
-static struct work_item work;
 
 /* ---- verify ---- */
 
@@ -124,54 +122,34 @@ static int run_end(struct job *j)
 
 /* ---- running ---- */
 
-static void run(struct work_item *w)
+static void run(struct work_job *in_line)
 {
-    for (struct job *j = running; j != NULL; j = j->next) {
-        enum msg_id id = j->req->id;
-        j->rc = id == MSG_ID_verify         ? run_verify(j)
-                : id == MSG_ID_backup_begin ? run_begin(j)
-                : id == MSG_ID_backup_list  ? run_list(j)
-                : id == MSG_ID_backup_read  ? run_read(j)
-                                            : run_end(j);
-    }
+    struct job *j = CONTAINER_OF(in_line, struct job, in_line);
+    enum msg_id id = j->req->id;
+    j->rc = id == MSG_ID_verify         ? run_verify(j)
+            : id == MSG_ID_backup_begin ? run_begin(j)
+            : id == MSG_ID_backup_list  ? run_list(j)
+            : id == MSG_ID_backup_read  ? run_read(j)
+                                        : run_end(j);
 }
 
-static void go(void);
-
-static void done(struct work_item *w)
+static void done(struct work_job *in_line)
 {
-    struct job *j = running;
-    running = NULL;
-    for (struct job *next; j != NULL; j = next) {
-        next = j->next; /* j goes with its request */
-        if (j->rc == 0)
-            ipc_reply(j->req, j->out);
-        else
-            ipc_refuse(j->req, &j->fail);
-    }
-    go();
+    struct job *j = CONTAINER_OF(in_line, struct job, in_line);
+    if (j->rc == 0)
+        ipc_reply(j->req, j->out);
+    else
+        ipc_refuse(j->req, &j->fail); /* j goes with its request */
 }
 
-static void go(void)
-{
-    if (running != NULL || waiting == NULL)
-        return;
-    running = waiting;
-    waiting = NULL;
-    last = &waiting;
-    work.run = run;
-    work.done = done;
-    work_submit(&work);
-}
+static struct work_line line = {.run = run, .done = done};
 
 static void add(struct ipc_req *req)
 {
     struct job *j = arena_zalloc(req->mem, sizeof *j);
     j->req = req;
     j->out = arena_zalloc(req->mem, ipc_struct_size(req->id, true) + 1);
-    *last = j;
-    last = &j->next;
-    go();
+    work_line_add(&line, &j->in_line);
 }
 
 void store_care_verify(struct ipc_req *req) { add(req); }

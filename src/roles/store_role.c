@@ -8,6 +8,7 @@
 #include "roles/store_care.h"
 #include "roles/store_dsn.h"
 #include "roles/store_fill.h"
+#include "roles/store_incoming.h"
 #include "roles/store_intake.h"
 #include "roles/store_out.h"
 #include "roles/store_role.h"
@@ -403,100 +404,6 @@ static void on_recount(struct ipc_req *req)
     write_start(req, ((const struct msg_recount *)req->in)->account);
 }
 
-/* ---- spool: its writes keep their order, so one at a time, on the pool ---- */
-
-struct spool_job {
-    struct spool_job *next;
-    struct ipc_req *req; /* NULL: a drop */
-    unsigned char op[16];
-    union {
-        struct msg_spool_write_r write;
-        struct msg_spool_lend_r lend;
-    } out;
-    int rc;
-    struct fail fail;
-};
-
-static struct spool_job *spool_waiting, **spool_last = &spool_waiting, *spool_running;
-static struct work_item spool_work;
-
-static void spool_run(struct work_item *w)
-{
-    for (struct spool_job *j = spool_running; j != NULL; j = j->next) {
-        if (j->req == NULL)
-            store_spool_drop(store, span_of(j->op, sizeof j->op));
-        else if (j->req->id == MSG_ID_spool_write)
-            j->rc = store_spool_write(store, j->req->in, &j->out.write, &j->fail);
-        else
-            j->rc = store_spool_lend(store, ((const struct msg_spool_lend *)j->req->in)->op, &j->out.lend, &j->fail);
-    }
-}
-
-static void spool_answer(struct spool_job *j)
-{
-    if (j->req == NULL) {
-        free(j);
-        return;
-    }
-    int lent = j->req->id == MSG_ID_spool_lend && j->rc == 0 ? j->out.lend.file : -1;
-    if (j->rc == 0)
-        ipc_reply(j->req, &j->out);
-    else
-        ipc_refuse(j->req, &j->fail);
-    if (lent >= 0)
-        close(lent); /* the reply has its own */
-}
-
-static void spool_go(void);
-
-static void spool_done(struct work_item *w)
-{
-    struct spool_job *j = spool_running;
-    spool_running = NULL;
-    for (struct spool_job *next; j != NULL; j = next) {
-        next = j->next;
-        spool_answer(j);
-    }
-    spool_go();
-}
-
-static void spool_go(void)
-{
-    if (spool_running != NULL || spool_waiting == NULL)
-        return;
-    spool_running = spool_waiting;
-    spool_waiting = NULL;
-    spool_last = &spool_waiting;
-    spool_work.run = spool_run;
-    spool_work.done = spool_done;
-    work_submit(&spool_work);
-}
-
-static void spool_add(struct spool_job *j)
-{
-    j->next = NULL;
-    *spool_last = j;
-    spool_last = &j->next;
-    spool_go();
-}
-
-static void on_spool(struct ipc_req *req)
-{
-    struct spool_job *j = arena_zalloc(req->mem, sizeof *j);
-    j->req = req;
-    spool_add(j);
-}
-
-static void on_spool_drop(const struct ipc_peer *peer, const void *in)
-{
-    const struct msg_spool_drop *m = in;
-    if (m->op.n != 16)
-        return;
-    struct spool_job *j = base_alloc(sizeof *j);
-    memcpy(j->op, m->op.p, sizeof j->op);
-    spool_add(j);
-}
-
 /* ---- what auth tells ---- */
 
 static void on_session_add(const struct ipc_peer *peer, const void *in)
@@ -585,6 +492,7 @@ static int prepare(struct fail *f)
     store_on_changed(store, changed, NULL);
     store_on_broken(store, broken, NULL);
     store_care_start(store);
+    store_incoming_start(store);
     store_fill_start(store);
     store_intake_start(store);
     store_dsn_start(store);
@@ -620,8 +528,8 @@ static void stop(void)
 static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_session_add, .post = on_session_add},   {.id = MSG_ID_session_end, .post = on_session_end},
     {.id = MSG_ID_account_gone, .post = on_account_gone}, {.id = MSG_ID_ingest, .call = store_intake},
-    {.id = MSG_ID_spool_write, .call = on_spool},         {.id = MSG_ID_spool_lend, .call = on_spool},
-    {.id = MSG_ID_spool_drop, .post = on_spool_drop},     {.id = MSG_ID_mailbox_list, .call = on_mailbox_list},
+    {.id = MSG_ID_spool_write, .call = store_incoming_spool},         {.id = MSG_ID_spool_lend, .call = store_incoming_spool},
+    {.id = MSG_ID_spool_drop, .post = store_incoming_drop},     {.id = MSG_ID_mailbox_list, .call = on_mailbox_list},
     {.id = MSG_ID_mailbox_lock, .call = on_mailbox_lock}, {.id = MSG_ID_member_scan, .call = on_member_scan},
     {.id = MSG_ID_email_read, .call = on_email_read},     {.id = MSG_ID_flags_set, .call = on_session_write},
     {.id = MSG_ID_expunge, .call = on_session_write},     {.id = MSG_ID_append, .call = on_append},

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
@@ -315,6 +316,50 @@ static void test_work_submit(void **state)
     }
 }
 
+/* Rounds: the order stands, and nothing runs beside another of its line. */
+struct in_line {
+    struct work_job j;
+    unsigned number;
+};
+
+static unsigned line_ran, line_done;
+static _Atomic int line_busy;
+
+static void line_job_run(struct work_job *j)
+{
+    assert_int_equal(atomic_fetch_add(&line_busy, 1), 0);
+    assert_int_equal(CONTAINER_OF(j, struct in_line, j)->number, line_ran++);
+    atomic_fetch_sub(&line_busy, 1);
+}
+
+static struct in_line in_line[60];
+static void line_job_done(struct work_job *j);
+static struct work_line a_line = {.run = line_job_run, .done = line_job_done};
+
+static void line_job_done(struct work_job *j)
+{
+    assert_int_equal(CONTAINER_OF(j, struct in_line, j)->number, line_done++);
+    if (line_done % 2 == 0 && line_done / 2 + 29 < COUNT_OF(in_line)) /* more come while others run */
+        work_line_add(&a_line, &in_line[line_done / 2 + 29].j);
+    if (line_done == COUNT_OF(in_line) - 1)
+        loop_stop();
+}
+
+static void test_work_line(void **state)
+{
+    for (unsigned threads = 0; threads < 3; threads++) {
+        line_ran = line_done = 0;
+        assert_int_equal(work_start(threads), 0);
+        for (unsigned i = 0; i < COUNT_OF(in_line); i++)
+            in_line[i] = (struct in_line){.number = i};
+        for (unsigned i = 0; i < 30; i++)
+            work_line_add(&a_line, &in_line[i].j);
+        loop_run();
+        assert_int_equal(line_done, COUNT_OF(in_line) - 1);
+        work_stop();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_posts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_work_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_work_submit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_work_line, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

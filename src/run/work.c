@@ -118,6 +118,51 @@ size_t work_waiting(void)
     return n;
 }
 
+/* ---- one after another ---- */
+
+static void line_run(struct work_item *w)
+{
+    struct work_line *l = CONTAINER_OF(w, struct work_line, item);
+    for (struct work_job *j = l->running; j != NULL; j = j->next)
+        l->run(j);
+}
+
+static void line_go(struct work_line *l);
+
+static void line_done(struct work_item *w)
+{
+    struct work_line *l = CONTAINER_OF(w, struct work_line, item);
+    struct work_job *j = l->running;
+    l->running = NULL;
+    for (struct work_job *next; j != NULL; j = next) {
+        next = j->next;
+        l->done(j);
+    }
+    line_go(l);
+}
+
+static void line_go(struct work_line *l)
+{
+    if (l->running != NULL || l->first == NULL)
+        return;
+    l->running = l->first;
+    l->first = l->last = NULL;
+    l->item.run = line_run;
+    l->item.done = line_done;
+    work_submit(&l->item);
+}
+
+void work_line_add(struct work_line *l, struct work_job *j)
+{
+    j->next = NULL;
+    if (l->last != NULL)
+        l->last->next = j;
+    else
+        l->first = j;
+    l->last = j;
+    line_go(l);
+}
+
 /* ---- from a coroutine ---- */
 
 struct call {

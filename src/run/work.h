@@ -17,6 +17,16 @@ struct work_item {
     struct work_item *next;
 };
 void work_submit(struct work_item *w);
+
+/* Jobs that go one after another, in their order: what comes while some run is the next round, one item of the pool. */
+struct work_job { struct work_job *next; };
+struct work_line {
+    void (*run)(struct work_job *j);                /* on the pool */
+    void (*done)(struct work_job *j);               /* then, in the loop thread; the job may go with it */
+    struct work_item item;
+    struct work_job *running, *first, *last;
+};
+void work_line_add(struct work_line *l, struct work_job *j);    /* owned by the caller until done */
 size_t work_waiting(void);                          /* items not yet begun */
 
 #endif

@@ -255,6 +255,14 @@ static int open_index(struct store *s, const char *dir, unsigned readers, bool u
     return 0;
 }
 
+int store_state(struct store *s, struct span name, int64_t none, int64_t *out)
+{
+    int rc = DB_FIRST(s->db, DB_STATE_GET, DB_T(name));
+    *out = rc == 1 ? db_i64(s->db, DB_STATE_GET, 0) : none;
+    db_end(s->db, DB_STATE_GET);
+    return rc < 0 ? -1 : 0;
+}
+
 /* An index that knows no segment, beside a log that has one, was lost and made anew: to append would overwrite mail. That
  * an index is this log's stands in it before the first byte of the log is written. */
 static int check_belongs(struct store *s, bool has_segment, struct fail *f)

@@ -170,6 +170,8 @@ struct store {
     _Atomic uint64_t commits, committed, wal_written, n_emails, n_blobs, n_threaded, n_eids;
 };
 
+int store_state(struct store *s, struct span name, int64_t none, int64_t *out); /* of table state; none: when it is not there */
+
 /* store_account.c: the committer's view. All return NULL or -1 on trouble of the index (see db_trouble). */
 struct store_account *store_account_get(struct store *s, uint64_t account, bool make); /* NULL and DB_FINE: not there */
 /* For an operation of an account: NULL and refused when there is none of that number (or trouble). 0: the INBOX. */

@@ -13,19 +13,11 @@ enum { JUMP_MS = 60 * 1000, AWAY_MS = 24 * 3600 * 1000, SEEN_EVERY_MS = 10 * 60 
 #define SKEW SPAN("queue_skew")
 #define SEEN SPAN("queue_seen")
 
-static int load(struct store *s, struct span name, int64_t none, int64_t *out)
-{
-    int rc = DB_FIRST(s->db, DB_STATE_GET, DB_T(name));
-    *out = rc == 1 ? db_i64(s->db, DB_STATE_GET, 0) : none;
-    db_end(s->db, DB_STATE_GET);
-    return rc < 0 ? -1 : 0;
-}
-
 int store_queue_time_load(struct store *s)
 {
     struct store_queue *q = &s->queue;
     int64_t skew, wall = clock_now_ms();
-    if (load(s, SKEW, 0, &skew) != 0 || load(s, SEEN, wall - skew, &q->seen_ms) != 0)
+    if (store_state(s, SKEW, 0, &skew) != 0 || store_state(s, SEEN, wall - skew, &q->seen_ms) != 0)
         return -1;
     int64_t now = MIN_OF(MAX_OF(wall - skew, q->seen_ms), q->seen_ms + AWAY_MS);
     q->skew_ms = wall - now;

@@ -28,18 +28,10 @@ enum {
 #define STATE_THREADED SPAN("threaded")
 #define STATE_KEYS SPAN("thread_keys")
 
-static int load(struct store *s, struct span name, int64_t none, int64_t *out)
-{
-    int rc = DB_FIRST(s->db, DB_STATE_GET, DB_T(name));
-    *out = rc == 1 ? db_i64(s->db, DB_STATE_GET, 0) : none;
-    db_end(s->db, DB_STATE_GET);
-    return rc < 0 ? -1 : 0;
-}
-
 int store_thread_load(struct store *s)
 {
     int64_t threaded;
-    if (load(s, STATE_THREADED, 1, &threaded) != 0 || load(s, STATE_KEYS, 0, &s->keys.fresh) != 0)
+    if (store_state(s, STATE_THREADED, 1, &threaded) != 0 || store_state(s, STATE_KEYS, 0, &s->keys.fresh) != 0)
         return -1;
     s->n_threaded = s->threaded = (uint64_t)threaded;
     s->n_eids = s->next_eid;
