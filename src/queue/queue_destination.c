@@ -3,6 +3,11 @@
 #include "base/limits.h"
 #include "queue/queue_retry.h"
 
+enum {
+    TURN_MS = 500,  /* of a session while others wait: long enough that connecting is not most of it */
+    LATER_MS = 1000,
+};
+
 void queue_destination_init(struct queue_destinations *t)
 {
     *t = (struct queue_destinations){0};
@@ -63,9 +68,16 @@ void queue_destination_waits(struct queue_destinations *t, struct span domain, i
     place(t, d);
 }
 
+static bool one_is_enough(const struct queue_destinations *t, const struct queue_destination *d)
+{
+    return d->sessions > 0 && !d->heard && t->sessions * 4 >= (size_t)LIMIT(RELAY_SESSIONS);
+}
+
 struct queue_destination *queue_destination_begin(struct queue_destinations *t, int64_t now_ms, int64_t *next_ms)
 {
-    struct heap_node *first = heap_first(&t->due);
+    struct heap_node *first;
+    while ((first = heap_first(&t->due)) != NULL && first->key <= now_ms && one_is_enough(t, CONTAINER_OF(first, struct queue_destination, at)))
+        heap_move(&t->due, first, now_ms + LATER_MS);
     *next_ms = first == NULL ? INT64_MAX : first->key;
     if (first == NULL || first->key > now_ms || t->sessions >= (size_t)LIMIT(RELAY_SESSIONS)) {
         if (first != NULL && first->key <= now_ms)
@@ -80,6 +92,13 @@ struct queue_destination *queue_destination_begin(struct queue_destinations *t, 
     return d;
 }
 
+bool queue_destination_turn_over(const struct queue_destinations *t, const struct queue_destination *d, int64_t lasted_ms,
+                                 int64_t now_ms)
+{
+    const struct heap_node *first = heap_first(&t->due);
+    return t->sessions >= (size_t)LIMIT(RELAY_SESSIONS) && lasted_ms >= TURN_MS && first != NULL && first != &d->at && first->key <= now_ms;
+}
+
 void queue_destination_leased(struct queue_destinations *t, struct queue_destination *d, int64_t due_ms)
 {
     d->due_ms = MIN_OF(d->due_ms, due_ms);
@@ -90,6 +109,7 @@ void queue_destination_good(struct queue_destinations *t, struct queue_destinati
 {
     d->dead_until_ms = 0;
     d->failures = 0;
+    d->heard = true;
     d->window = MAX_OF(d->window, 1u);
     if (++d->good >= d->window && d->window < (unsigned)LIMIT(RELAY_CONCURRENCY)) {
         d->window++;

@@ -254,6 +254,66 @@ static void there_is_a_most_of_all_sessions(void **state)
     assert_non_null(begin(0));
 }
 
+/* Long queues for more destinations than there may be sessions: each has its turn. */
+static void when_all_are_taken_destinations_have_turns(void **state)
+{
+    struct queue_destination *d[1000];
+    unsigned n = 0;
+    char name[20];
+    for (int i = 0; i < LIMIT(RELAY_SESSIONS); i++) {
+        snprintf(name, sizeof name, "d%d.test", i);
+        queue_destination_waits(&t, span_z(name), 0);
+    }
+    while ((d[n] = begin(10)) != NULL)
+        n++;
+    assert_int_equal(n, LIMIT(RELAY_SESSIONS));
+    for (unsigned i = 0; i < n; i++) {
+        queue_destination_leased(&t, d[i], 20);
+        queue_destination_good(&t, d[i]);
+    }
+    assert_false(queue_destination_turn_over(&t, d[0], 10000, 19));     /* nothing else is due */
+    assert_false(queue_destination_turn_over(&t, d[n - 1], 100, 30));   /* it has only begun */
+    queue_destination_waits(&t, SPAN("new.test"), 25);
+    for (unsigned i = 0; i < 2 * n; i++) { /* sessions end one by one */
+        unsigned k = i % n;
+        bool over = queue_destination_turn_over(&t, d[k], 1000, 30);
+        if (!over) /* its own destination is the first that waits */
+            continue;
+        queue_destination_end(&t, d[k]);
+        d[k] = begin(30);
+        assert_non_null(d[k]);
+        if (strcmp(d[k]->domain, "new.test") == 0)
+            return;
+        queue_destination_leased(&t, d[k], 40);
+    }
+    fail_msg("new.test never had a session");
+}
+
+/* Those of which nothing was ever heard leave room for others. */
+static void many_that_do_not_answer_leave_room(void **state)
+{
+    struct queue_destination *d;
+    char name[20];
+    unsigned n = 0, most = (unsigned)LIMIT(RELAY_SESSIONS);
+    for (unsigned i = 0; i < most * 6 / 10; i++) {
+        snprintf(name, sizeof name, "mute%u.test", i);
+        queue_destination_waits(&t, span_z(name), 0);
+    }
+    while ((d = begin(10)) != NULL) {
+        queue_destination_leased(&t, d, 0); /* and much more is due */
+        n++;
+    }
+    assert_true(n < most * 9 / 10);
+    assert_true(next > 10); /* it is tried again later whether there is room for a second one */
+    queue_destination_waits(&t, SPAN("live.test"), 10);
+    d = begin(10);
+    assert_non_null(d);
+    assert_string_equal(d->domain, "live.test");
+    queue_destination_leased(&t, d, 0);
+    queue_destination_good(&t, d);
+    assert_ptr_equal(begin(10), d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +326,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_dead_one_is_left_alone_and_then_asked_by_one_session, start_over, end),
         cmocka_unit_test_setup_teardown(a_dead_one_does_not_hold_up_a_live_one, start_over, end),
         cmocka_unit_test_setup_teardown(there_is_a_most_of_all_sessions, start_over, end),
+        cmocka_unit_test_setup_teardown(when_all_are_taken_destinations_have_turns, start_over, end),
+        cmocka_unit_test_setup_teardown(many_that_do_not_answer_leave_room, start_over, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@ enum { READ_BYTES = 128 * 1024, TELL_AGAIN_MS = 1000 };
 
 struct work {
     struct queue_destination *d;
+    int64_t began_ms;
     struct queue_hop hop;       /* where hosts and session lead; host.n 0: nowhere yet */
     char hop_host[256];
     struct relay_hosts hosts;
@@ -472,12 +473,18 @@ static WAITS bool work_some(struct work *w)
     return l.messages.n > 0 && !relay_out.stopping;
 }
 
+static bool turn_over(const struct work *w)
+{
+    int64_t now = clock_mono_ms();
+    return queue_destination_turn_over(&relay_out.table, w->d, now - w->began_ms, now);
+}
+
 WAITS void relay_work_run(void *arg)
 {
-    struct work w = {.d = arg};
+    struct work w = {.d = arg, .began_ms = clock_mono_ms()};
     arena_init(&w.lease);
     arena_init(&w.call);
-    while (work_some(&w) && w.d->dead_until_ms == 0)
+    while (work_some(&w) && w.d->dead_until_ms == 0 && !turn_over(&w))
         continue;
     forget_way(&w);
     arena_done(&w.lease);
