@@ -255,7 +255,10 @@ static void sessions_are_bound(void **state)
         struct msg_changes_r c;
         struct msg_watch_r w;
         struct msg_mailbox_lock_r l;
+        struct msg_events_r v;
     } out;
+    assert_int_equal(CALL(USER_1, events, &out, .handle = handle("alice")), 0);
+    assert_int_equal(out.v.rows.n, 2); /* received, stored */
     for (int i = 0; i < 100; i++) {
         struct span h = handle("alice"), own = handle("berta");
         uint64_t box = in.results.v[0].mailbox, eid = in.results.v[0].eid;
@@ -267,6 +270,7 @@ static void sessions_are_bound(void **state)
             CALL(USER_2, expunge, &out, .handle = h, .op = span_of(op.b, 16), .mailbox = box, .uids = {&all, 1}),
             FAIL_PERM);
         assert_int_equal(CALL(USER_2, watch, &out, .handle = h), FAIL_PERM);
+        assert_int_equal(CALL(USER_2, events, &out, .handle = h), FAIL_PERM);
         /* with a handle of its own it still reaches nothing of hers */
         assert_int_equal(CALL(USER_2, member_scan, &out, .handle = own, .mailbox = box, .first = 1, .last = 9),
                          FAIL_PERM);
@@ -278,7 +282,10 @@ static void sessions_are_bound(void **state)
                               .flags = 1, .uids = {&all, 1}),
                          FAIL_PERM);
         assert_int_equal(CALL(USER_2, mailbox_lock, &out, .handle = own, .mailbox = box), FAIL_PERM);
+        assert_int_equal(CALL(USER_2, events, &out, .handle = own), 0);
+        assert_int_equal(out.v.rows.n, 0);
     }
+    assert_true(CALL(USER_2, events, &out, .handle = SPAN_NONE) != 0); /* as the command line asks */
     assert_int_equal(CALL(USER_1, mailbox_list, &r, .handle = handle("alice")), 0);
     assert_true(r.mailboxes.v[0].total == 1 && r.mailboxes.v[0].unseen == 1);
     POST(AUTH, session_end, .handle = handle("alice"));

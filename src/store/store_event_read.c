@@ -30,18 +30,16 @@ static bool sees(const struct wanted *w, bool own, const struct msg_event_row *s
     return w->account == 0 || own || step->kind == EVENT_RECEIVED || step_account == w->account;
 }
 
-/* Does any step of the row interest? data: behind the head. */
+/* Does any step of the row interest? Steps that the account does not see count for nothing: who else got a message is for
+ * its sender to know. data: behind the head. */
 static bool any_step(const struct wanted *w, struct span data, const struct msg_event_row *head, bool by_address)
 {
     struct msg_event_row x = *head;
-    bool own = head->account == w->account, address = !by_address, account = w->account == 0 || own;
-    for (x.account = 0; store_event_next(&data, &x); x.account = 0) {
-        if (account || x.account == w->account) {
-            account |= x.account == w->account;
-            address |= by_address && is_address(w->address, x.address);
-        }
-    }
-    return address && account;
+    bool own = w->account == 0 || head->account == w->account;
+    for (x.account = 0; store_event_next(&data, &x); x.account = 0)
+        if ((own || x.account == w->account) && (!by_address || is_address(w->address, x.address)))
+            return true;
+    return false;
 }
 
 static bool row_matches(const struct wanted *w, struct span trace, struct span data, const struct msg_event_row *head, bool *by_address)
