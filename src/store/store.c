@@ -24,7 +24,7 @@ enum {
 
 static bool idle_work(const struct store *s)
 {
-    return !s->broken && (store_sweep_due(s, false) || store_note_due(s, false) || db_wal_pages(s->db) > s->wal_most / 8 || store_tidy_due(s));
+    return !s->broken && (store_sweep_due(s, false) || store_note_due(s, false) || db_wal_pages(s->db) > s->wal_most / 8 || store_tidy_due(s, false));
 }
 
 static void broken_index(struct store *s)
@@ -53,7 +53,7 @@ static void be_idle(struct store *s)
         store_note_step(s);
     if (store_sweep_due(s, false))
         store_sweep_step(s);
-    if (!s->broken && store_tidy_due(s) && store_tidy(s) != 0)
+    if (!s->broken && store_tidy_due(s, false) && store_tidy(s, false) != 0)
         broken_index(s);
 }
 
@@ -98,6 +98,8 @@ static void *committer(void *arg)
             store_note_step(s);
         if (list != NULL && store_sweep_due(s, true))
             store_sweep_step(s);
+        if (list != NULL && store_tidy_due(s, true) && store_tidy(s, true) != 0)
+            broken_index(s);
         if (db_wal_pages(s->db) > s->wal_most && !s->broken)
             checkpoint(s);
         pthread_mutex_lock(&s->lock);

@@ -143,7 +143,7 @@ struct store {
     bool tidying;          /* the last idle step left something to do */
     _Atomic unsigned step; /* messages per commit of a long operation, for tests; 0: what each has */
     bool big_dirty;        /* big/ got a new name */
-    int64_t purged_ms;
+    int64_t purged_ms, tidied_ms;
     struct store_sweep sweep;
     struct store_note note;
     struct store_queue queue;

@@ -9,6 +9,8 @@
 
 enum {
     EVERY_MS = 60000, /* a round through what goes by age */
+    OVERDUE_MS = 900000, /* a store that is never idle has one all the same, */
+    STEP_MS = 500,       /* a step of it at most so often */
     THREAD_STEP = 2000,
     GONE_STEP = 1000,
     ACCOUNTS_STEP = 100,
@@ -16,9 +18,12 @@ enum {
     VALUE_STEP = 500,
 };
 
-bool store_tidy_due(const struct store *s)
+bool store_tidy_due(const struct store *s, bool busy)
 {
-    return store_thread_behind(s) > 0 || store_thread_keys_due(s) || s->tidying || clock_mono_ms() - s->purged_ms > EVERY_MS;
+    int64_t now = clock_mono_ms();
+    if (busy)
+        return !s->broken && now - s->purged_ms > OVERDUE_MS && now >= s->tidied_ms + STEP_MS;
+    return store_thread_behind(s) > 0 || store_thread_keys_due(s) || s->tidying || now - s->purged_ms > EVERY_MS;
 }
 
 /* The old tombstones of an account, from the oldest on; the floor goes up to the last of them. *n: how many. */
@@ -91,13 +96,13 @@ static int by_age(struct store *s, size_t *gone)
     return (ops | tombstones | blobs | values | events) != 0;
 }
 
-static int step(struct store *s, size_t *gone, bool *aged)
+static int step(struct store *s, size_t *gone, bool *aged, bool busy)
 {
-    if (store_thread_behind(s) > 0) {
+    if (!busy && store_thread_behind(s) > 0) {
         *gone = 1;
         return store_thread_step(s, THREAD_STEP) != 0 ? -1 : 0;
     }
-    if (store_thread_keys_due(s)) {
+    if (!busy && store_thread_keys_due(s)) {
         *gone = 1;
         return store_thread_keys_step(s);
     }
@@ -105,16 +110,17 @@ static int step(struct store *s, size_t *gone, bool *aged)
     return by_age(s, gone);
 }
 
-int store_tidy(struct store *s)
+int store_tidy(struct store *s, bool busy)
 {
     uint64_t threaded = s->threaded, blobs = s->blobs;
     struct store_keys keys = s->keys;
     size_t gone = 0;
     bool aged = false;
+    s->tidied_ms = clock_mono_ms();
     if (db_begin(s->db) != 0)
         return -1;
     s->records.n = s->live.n = s->big_dead.n = 0;
-    int more = step(s, &gone, &aged);
+    int more = step(s, &gone, &aged, busy);
     if (more >= 0 && gone == 0) {
         db_rollback(s->db); /* nothing to sync */
     } else if (more < 0 || store_commit_tidied(s) != 0) {

@@ -4,9 +4,10 @@
 
 #include "store/store_impl.h"
 
-bool store_tidy_due(const struct store *s);
+/* busy: between batches of a store that is never idle, when what goes by age has long been left. */
+bool store_tidy_due(const struct store *s, bool busy);
 /* One step: threads of what came, keys of threads that ended, then old operations, tombstones, uploads, values. 0, or -1 for trouble of the index.
  */
-int store_tidy(struct store *s);
+int store_tidy(struct store *s, bool busy);
 
 #endif

@@ -253,9 +253,9 @@ static void tidy(struct store_write *w)
 {
     struct drive *d = w->arg;
     while (store_thread_behind(d->store) > 0 && !d->store->broken)
-        store_tidy(d->store);
+        store_tidy(d->store, false);
     do
-        store_tidy(d->store);
+        store_tidy(d->store, false);
     while (d->store->tidying && !d->store->broken);
     pthread_mutex_lock(&d->lock);
     d->done++;
