@@ -60,15 +60,17 @@ SLOW_PLAYS = {
 class Setting(Meeting):
     def __init__(self, plays, options):
         super().__init__()
+        self.plays, self.options = plays, options
+
+    def prepare(self):
         npm.install()
-        self.plays = plays
         self.dns.zone("npm.test", secure=False)
         self.dns.zone("dane.test")
-        hosts = {name: self.host(name, *row) for name, row in plays.items()}
+        hosts = {name: self.host(name, *row) for name, row in self.plays.items()}
         self.npm = npm.Running("smtp-server.js", {"port": self.port, "hosts": hosts, "slow_ms": 2000 * SLOW_S})
         self.closers.append(self.npm.stop)
         assert wait_for(lambda: self.npm.said), self.npm.process.poll()
-        self.north = self.server("north.test", "anna", options=options)
+        self.north = self.server("north.test", "anna", options=self.options)
 
     def host(self, name, play, options, *_):
         domain, address, options = self.domain(name), self.new_address(), dict(options)

@@ -14,8 +14,7 @@ DAY = 86400
 class Setting(Meeting):
     """One server of ours, and hosts with certificates of all kinds."""
 
-    def __init__(self):
-        super().__init__()
+    def prepare(self):
         self.anchor = certificate(["Anchor of DANE-TA"], days=20)
         self.hosts = {}
         self.policies = PolicyHost(self.folder, [f"mta-sts.{d}.test" for d in ("lasting", "renewed", "withdrawn")], self.authority)

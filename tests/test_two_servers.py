@@ -1,17 +1,23 @@
 """Two Postels, and three, that send each other mail: how well protected the way must be, what the other side can take, what
 comes back when it takes nothing, and how a circle ends. All that each of them tells of it is looked at as well."""
+import base64
 import os
+import random
+import re
 import signal
 import smtplib
 import time
 
 import pytest
 
+from lib import ends
 from lib.between import Between
 from lib.meet import Meeting, blocks_of, final, first, parts_of, pem, results, wait_for
 from lib.peer import Peer
+from lib.server import PASSWORD
 from test_mtasts import PolicyHost, certificate
 
+ALL = os.environ.get("POSTEL_CHECK_ALL") == "yes"
 POLICY = "version: STSv1\r\nmode: {}\r\nmx: {}\r\nmax_age: 86400\r\n"
 
 # domain: (what is published, what becomes of the first attempt, words that trace has of it there, words that it has not).
@@ -64,7 +70,7 @@ def m():
 @pytest.fixture(scope="module")
 def south(m):
     """South has more domains than one, and little patience."""
-    south = m.server("south.test", "carl", "full", "j\u00fcrgen@" + IDN, domains=(IDN,),
+    south = m.server("south.test", "carl", "full", "reader", "j\u00fcrgen@" + IDN, domains=(IDN,),
                      options={"limits.smtp_rcpts": "100", "limits.smtp_mails": "10"})
     for domain in WAYS:
         south.cli("domain", "alias", "add", domain, "south.test")
@@ -176,6 +182,64 @@ def test_big_in_chunks_and_not(m, north, south):
         assert got[name].get_payload() == lines
     assert b"BDAT " in chunks.said[-1] and b"DATA\r\n" not in chunks.said[-1].split(b"BDAT")[0]
     assert b"\r\nDATA\r\n" in plain.said[-1] and b"BDAT" not in plain.said[-1]
+
+
+PIECES = [b".", b"..", b"\r\n", b"\r\n.", b"\r\n.\r\n", b"\r\n..\r\n", b"\r\n\r\n", b"\r\n. \r\n", b"x", b" ", b"QUIT\r\n", b"y" * 1500,
+          b"\r\nMAIL FROM:<eve@evil.test>\r\nRCPT TO:<carl@south.test>\r\nDATA\r\n", b"BDAT 5 LAST\r\n", "\u00e4".encode(), b"\\r\\n.\\r\\n"]
+BARE = [b"\r", b"\n", b"\0", b"\n.\n", b"\r.\r", b"\n.\r\n", b"\r\n.\n", b"\r\n.\r"]
+
+
+def hand_in(north, to, bodies):
+    """By BDAT, which takes any octets; those that were taken."""
+    taken, smtp = [], None
+    for n, body in enumerate(bodies):
+        if smtp is None:
+            smtp = smtplib.SMTP("127.0.0.1", north.port["submission"], "client.example.test", timeout=60)
+            smtp.ehlo()
+            assert smtp.docmd("AUTH", "PLAIN " + base64.b64encode(f"\0anna@north.test\0{PASSWORD}".encode()).decode())[0] == 235
+        assert smtp.docmd("MAIL FROM:<anna@north.test>", "BODY=8BITMIME")[0] == smtp.docmd(f"RCPT TO:<{to(n)}>")[0] == 250
+        text = b"From: anna@north.test\r\nSubject: any octets\r\n\r\n" + body
+        smtp.send(b"BDAT %d LAST\r\n" % len(text) + text)
+        code, said = smtp.getreply()
+        assert (code == 250) == (not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", body)), (body, said)
+        if code == 250:
+            taken.append(n)
+        else:  # SEC-02: nothing more is heard there
+            smtp.close()
+            smtp = None
+    if smtp:
+        smtp.quit()
+    return taken
+
+
+def test_one_message_to_every_reader(m, north, south):
+    """SEC-03: whatever octets came in: what went out is read alike by six readers of ends of data, and is what was stored."""
+    count, rng = 300 if ALL else 40, random.Random()
+    bodies = [b"", b".", b".\r\n", b"no end"] + [
+        b"".join(rng.choice(PIECES if rng.random() < 0.99 else BARE) for _ in range(rng.randrange(60))) for _ in range(count)]
+    for name in ("plain", "chunks"):
+        domain = f"{name}.readers.test"
+        between = Between(m.new_address(), m.port, (south.address, m.port), ("STARTTLS",) + ("CHUNKING",) * (name == "plain"))
+        m.closers.append(between.stop)
+        m.dns.zone(domain, secure=False)
+        m.dns.mail(domain, address=between.listener.getsockname()[0])
+        south.cli("domain", "alias", "add", domain, "south.test")
+        taken = hand_in(north, lambda n: f"reader+{n}@{domain}", bodies)
+        assert len(taken) > count // 4
+        for n in taken:
+            final(north, f"reader+{n}@{domain}", "delivered")
+        seen = {reader: [ends.read(said, reader) for said in between.said] for reader in ends.READERS}
+        strict = seen["CRLF.CRLF only"]
+        for reader, got in seen.items():
+            assert got == strict, reader
+        commands = [c for of, _ in strict for c in of]
+        assert sum(c.startswith(b"MAIL") for c in commands) == len(taken) and not any(b"evil" in c for c in commands)
+        # a last line without its end got one when it came in
+        want = sorted(bodies[n] + (b"\r\n" if bodies[n] and not bodies[n].endswith(b"\r\n") else b"") for n in taken)
+        sent = sorted(text.split(b"\r\n\r\n", 1)[1] for _, texts in strict for text in texts)
+        assert sent == want
+        stored = south.octets("reader@south.test", empty=True)
+        assert sorted(text.split(b"\r\n\r\n", 1)[1] for text in stored) == want
 
 
 def test_dsn_parameters(north, south):

@@ -11,8 +11,8 @@ import time
 
 import mail
 import relay
-from postfix import Postfix
 from processes import cpu_seconds, pss_kb
+from lib.postfix import Postfix
 from lib.server import PASSWORD, Server
 
 SMTP_SOURCE = shutil.which("smtp-source", path="/usr/sbin:/usr/bin")

@@ -12,8 +12,8 @@ import threading
 import time
 
 from mail_client import Client
-from postfix import Postfix
 from processes import TICKS, cpu_seconds
+from lib.postfix import Postfix
 from lib.sasl import Scram
 from lib.server import PASSWORD, Server, free_port
 

@@ -20,6 +20,7 @@ import smtplib
 import socket
 import ssl
 import struct
+import sys
 import tempfile
 import time
 
@@ -119,14 +120,19 @@ class Place(Server):
         return found
 
     def inbox_now(self, who):
+        return [email.message_from_bytes(octets, policy=email.policy.SMTPUTF8) for octets in self.octets(who)]
+
+    def octets(self, who, empty=False):
+        """The messages of an INBOX as they are. empty: they are removed then."""
         box = imaplib.IMAP4("127.0.0.1", self.port["imap"])
         box.authenticate("PLAIN", lambda _: f"\0{who}\0{PASSWORD}".encode())
-        box.select("INBOX", readonly=True)
+        box.select("INBOX", readonly=not empty)
         found = []
         if box.untagged_responses["EXISTS"][-1] != b"0":
-            for answer in box.fetch("1:*", "(BODY.PEEK[])")[1]:
-                if isinstance(answer, tuple):
-                    found.append(email.message_from_bytes(answer[1], policy=email.policy.SMTPUTF8))
+            found = [answer[1] for answer in box.fetch("1:*", "(BODY.PEEK[])")[1] if isinstance(answer, tuple)]
+        if found and empty:
+            box.store("1:*", "+FLAGS", "\\Deleted")
+            box.expunge()
         box.logout()
         return found
 
@@ -257,7 +263,15 @@ class Meeting:
         if problem and not (error and error[0]):
             raise problem
 
+    def prepare(self):
+        """What a meeting of another kind has besides."""
+
     def __enter__(self):
+        try:
+            self.prepare()
+        except BaseException:
+            self.close(*sys.exc_info())
+            raise
         return self
 
     def __exit__(self, *error):

@@ -17,16 +17,23 @@ SERVICES = ("smtp", "lmtp", "submission", "submissions", "pop3", "pop3s", "imap"
 ORDINARY = "nobody"  # whom the server becomes where the tests run as root
 
 
+_given = set()
+
+
 def free_port():
-    """A port that was free on both loopback addresses a moment ago; below those that the kernel gives to connections."""
+    """A port that was free on both loopback addresses a moment ago, another one each time; below those that the kernel gives
+    to connections."""
     while True:
         port = random.randrange(10240, 32000)
+        if port in _given:
+            continue
         try:
             with socket.socket() as s:
                 s.bind(("127.0.0.1", port))
             if have_ipv6():
                 with socket.socket(socket.AF_INET6) as s:
                     s.bind(("::1", port))
+            _given.add(port)
             return port
         except OSError:
             continue
