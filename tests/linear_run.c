@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "format/address.h"
 #include "format/charset.h"
+#include "format/downgrade.h"
 #include "format/encword.h"
 #include "format/header.h"
 #include "format/html_text.h"
@@ -72,9 +73,12 @@ static void run_match(struct span in)
         puts("found");
 }
 
+static void run_downgrade(struct span in) { downgrade_message(in, &mem); }
+
 static const struct { const char *name; void (*run)(struct span in); } targets[] = {
     {"address", run_address}, {"header", run_header}, {"encword", run_encword}, {"html", run_html},
     {"ids", run_ids},         {"urls", run_urls},     {"mime", run_mime},       {"match", run_match},
+    {"downgrade", run_downgrade},
 };
 
 int main(int argc, char **argv)

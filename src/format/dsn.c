@@ -61,16 +61,8 @@ static void add_clean(struct str *out, struct span s, size_t most, bool utf8)
     }
 }
 
-/* RFC 6533 3: an address as it is, or with all that is not ASCII as \x{...}. */
-static void add_address(struct str *out, struct span address, bool utf8)
+void dsn_write_unitext(struct str *out, struct span s)
 {
-    bool ascii = utf8_ascii(address);
-    str_addz(out, ascii ? "rfc822; " : "utf-8; ");
-    if (ascii || utf8) {
-        add_clean(out, address, VALUE_MOST, utf8);
-        return;
-    }
-    struct span s = span_sub(address, 0, 320);
     while (s.n > 0) {
         uint32_t cp;
         size_t n = utf8_decode(s, &cp);
@@ -80,6 +72,18 @@ static void add_address(struct str *out, struct span address, bool utf8)
             str_addf(out, "\\x{%02X}", n == 0 ? 0xfffdu : (unsigned)cp);
         s = span_from(s, MAX_OF(n, (size_t)1));
     }
+}
+
+/* RFC 6533 3: an address as it is, or with all that is not ASCII as \x{...}. */
+static void add_address(struct str *out, struct span address, bool utf8)
+{
+    bool ascii = utf8_ascii(address);
+    str_addz(out, ascii ? "rfc822; " : "utf-8; ");
+    if (ascii || utf8) {
+        add_clean(out, address, VALUE_MOST, utf8);
+        return;
+    }
+    dsn_write_unitext(out, span_sub(address, 0, 320));
 }
 
 /* One field of the second part; folded where it may be, cut where no fold would do. */

@@ -33,4 +33,7 @@ struct dsn {
 /* The whole report. Lines end in CRLF; no line of ours is above 998 octets. */
 void dsn_write(struct str *out, const struct dsn *d);
 
+/* RFC 6533 3: an address with all that is not ASCII, a blank or a backslash as \x{...}. */
+void dsn_write_unitext(struct str *out, struct span address);
+
 #endif

@@ -36,6 +36,12 @@ void edit_cut(struct str *out, uint32_t at, uint32_t n)
     add(out, at, n, 0);
 }
 
+void edit_replace(struct str *out, uint32_t at, uint32_t n, struct span bytes)
+{
+    add(out, at, n, (uint32_t)bytes.n);
+    str_add(out, bytes);
+}
+
 /* SEC-10: the one writer of header lines here: a value that holds a line end would be more than one field. */
 static int put_header(struct str *s, const char *name, const char *before, struct span value, const char *after,
                       struct fail *f)
@@ -125,4 +131,19 @@ bool edit_next(struct edit_walk *w, struct edit_piece *out)
             return true;
         }
     }
+}
+
+struct span edit_apply(struct span stored, struct span edits, struct arena *mem)
+{
+    struct edit_walk w;
+    struct edit_piece piece;
+    struct str whole;
+    if (edits.n == 0)
+        return stored;
+    str_init(&whole, mem);
+    str_reserve(&whole, (size_t)edit_size(edits, stored.n));
+    edit_begin(&w, edits, stored.n);
+    while (edit_next(&w, &piece))
+        str_add(&whole, piece.literal.p != NULL ? piece.literal : span_sub(stored, (size_t)piece.at, (size_t)piece.n));
+    return str_span(&whole);
 }

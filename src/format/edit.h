@@ -13,6 +13,7 @@
  * tells when that is not so). at: of the stored message. */
 void edit_insert(struct str *out, uint32_t at, struct span bytes);
 void edit_cut(struct str *out, uint32_t at, uint32_t n);
+void edit_replace(struct str *out, uint32_t at, uint32_t n, struct span bytes);
 
 /* The lines that final delivery puts in front (RFC 5321 4.4), as an edit list added to out. Refuses CR, LF, NUL in
  * either address (SEC-10): FAIL_PERM 5.6.0. sender without <>, empty for the null reverse-path. */
@@ -32,5 +33,8 @@ struct edit_walk {
 };
 void edit_begin(struct edit_walk *w, struct span edits, uint64_t stored);
 bool edit_next(struct edit_walk *w, struct edit_piece *out); /* false at the end */
+
+/* The edited message as a whole: `stored` itself when there is no edit, else a copy in mem. The list must be a sound one. */
+struct span edit_apply(struct span stored, struct span edits, struct arena *mem);
 
 #endif

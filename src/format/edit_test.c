@@ -93,11 +93,13 @@ static void written(void **state)
     edit_cut(&e, 0, 2);
     edit_insert(&e, 4, SPAN("-"));
     edit_cut(&e, 4, 1);
-    edit_cut(&e, 8, 2);
+    edit_replace(&e, 8, 2, SPAN("89"));
     edit_insert(&e, 10, SPAN("."));
     struct span got = apply(str_span(&e), SPAN("0123456789"), &mem);
-    struct span want = SPAN("Return-Path: <a@example.org>\r\nDelivered-To: b@example.test\r\nX: y\r\n23-567.");
+    struct span want = SPAN("Return-Path: <a@example.org>\r\nDelivered-To: b@example.test\r\nX: y\r\n23-56789.");
     assert_true(span_eq(got, want));
+    assert_true(span_eq(edit_apply(SPAN("0123456789"), str_span(&e), &mem), want));
+    assert_true(span_eq(edit_apply(SPAN("01"), SPAN(""), &mem), SPAN("01")));
     assert_int_equal(edit_size(str_span(&e), 10), want.n);
     edit_cut(&e, 9, 1); /* before the last one */
     assert_true(edit_size(str_span(&e), 10) == UINT64_MAX);

@@ -128,6 +128,36 @@ static void charsets(void **state)
     arena_done(&mem);
 }
 
+/* What is written is read again as it was; no word is longer than 75 or cuts a character. */
+static void written(void **state)
+{
+    static const char *const texts[] = {"", "a", "\xc3\xbc", "Gr\xc3\xbc\xc3\x9f" "e, =?_ \"(x)\" <a@b.test>", "\xe6\x97\xa5 \xf0\x9f\x98\x80 ."};
+    struct arena mem;
+    struct str in, out, back;
+    arena_init(&mem);
+    for (size_t i = 0; i < COUNT_OF(texts); i++)
+        for (int times = 1; times < 60; times++) {
+            str_init(&in, &mem);
+            str_init(&out, &mem);
+            str_init(&back, &mem);
+            for (int k = 0; k < times; k++)
+                str_addz(&in, texts[i]);
+            encword_write(&out, str_span(&in));
+            encword_decode(&back, str_span(&out));
+            assert_true(span_eq(str_span(&back), str_span(&in)));
+            for (struct span rest = str_span(&out), word; rest.p != NULL && rest.n > 0;) {
+                word = span_split(&rest, ' ');
+                struct str one;
+                str_init(&one, &mem);
+                encword_decode(&one, word);
+                assert_true(word.n <= 75 && utf8_ascii(word) && utf8_valid(str_span(&one)));
+                assert_int_equal(span_find(str_span(&one), SPAN("\xef\xbf\xbd")), -1);
+            }
+            arena_reset(&mem);
+        }
+    arena_done(&mem);
+}
+
 static int setup(void **state) { return (int)charset_open_all(); }
 
 static int teardown(void **state)
@@ -139,6 +169,6 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(encwords), cmocka_unit_test(html), cmocka_unit_test(charsets),
-                                       cmocka_unit_test(truncated)};
+                                       cmocka_unit_test(truncated), cmocka_unit_test(written)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -87,6 +87,13 @@ static bool has_high(struct span s)
     return (any & 0x8080808080808080u) != 0;
 }
 
+bool mime_walk_is_report(const struct mime_part *p)
+{
+    return p->at.type == MIME_MESSAGE && p->at.encoding <= MIME_BINARY &&
+           (span_eq_nocase(p->type.sub, SPAN("delivery-status")) ||
+            span_eq_nocase(p->type.sub, SPAN("global-delivery-status")));
+}
+
 static void take_mime_field(struct walk *w, struct mime_part *p, enum summary_header name, struct span value)
 {
     struct span *keep = NULL;
@@ -138,6 +145,8 @@ static void read_header(struct walk *w, struct mime_part *p, bool message)
     }
     p->envelope = e;
     w->tree->truncated |= r.truncated || fields > (size_t)LIMIT(HEADER_FIELDS);
+    if (!root)
+        w->tree->parts_8bit |= has_high(span_sub(w->text, w->at, r.at));
     w->at += r.at;
     w->lines += r.lines;
     p->at.body_at = (uint32_t)w->at;
@@ -228,6 +237,8 @@ static void close_to(struct walk *w, unsigned keep, size_t end, bool delimited)
                 body_end--;
         }
         p->body_end = (uint32_t)body_end;
+        if (mime_walk_is_report(&w->tree->v[f->part]))
+            w->tree->parts_8bit |= has_high(span_sub(w->text, p->body_at, body_end - p->body_at));
         p->lines = (uint32_t)(lines - f->lines_at);
         w->open -= f->boundary.n > 0;
     }

@@ -24,11 +24,15 @@ struct mime_tree {
     uint32_t n;
     bool truncated;             /* depth, parts, parameters, sizes */
     bool header_8bit, body_8bit; /* bytes above 127 in the message's own header, and behind it */
+    bool parts_8bit;            /* in the header of a part, or in a delivery report */
 };
 
 /* field: told each field of the message's own header (NULL: nobody). Everything lives in mem or borrows from message,
  * of which at most 4 GiB are looked at. Never fails; at least one part. */
 typedef void mime_walk_field(void *arg, const struct header_field *f, enum summary_header name);
 void mime_walk(struct span message, struct mime_tree *out, mime_walk_field *field, void *arg, struct arena *mem);
+
+/* RFC 3464, RFC 6533: fields that tell what became of a message, in the clear. */
+bool mime_walk_is_report(const struct mime_part *p);
 
 #endif

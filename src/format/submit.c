@@ -121,18 +121,3 @@ void submit_read(struct span message, struct span date, struct span msgid, struc
     out->authors = str_span(&all);
     out->edits = str_span(&w.edits);
 }
-
-struct span submit_apply(struct span message, struct span edits, struct arena *mem)
-{
-    struct edit_walk w;
-    struct edit_piece piece;
-    struct str whole;
-    if (edits.n == 0)
-        return message;
-    str_init(&whole, mem);
-    str_reserve(&whole, (size_t)edit_size(edits, message.n));
-    edit_begin(&w, edits, message.n);
-    while (edit_next(&w, &piece))
-        str_add(&whole, piece.literal.p != NULL ? piece.literal : span_sub(message, (size_t)piece.at, (size_t)piece.n));
-    return str_span(&whole);
-}

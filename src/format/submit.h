@@ -17,7 +17,4 @@ struct submit {
  * Never fails; one forward pass over the header. out lives in mem. */
 void submit_read(struct span message, struct span date, struct span msgid, struct submit *out, struct arena *mem);
 
-/* The message with its edits: `message` itself when there are none, else a copy in mem. */
-struct span submit_apply(struct span message, struct span edits, struct arena *mem);
-
 #endif

@@ -1,4 +1,5 @@
 /* What submit makes of anything at all is a message that needs nothing more, has no Bcc and the same authors. */
+#include "format/edit.h"
 #include "format/submit.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
@@ -16,7 +17,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     if (size > 0 && data[size - 1] != '\n')
         return 0;
     submit_read(in, SPAN("Tue, 24 Nov 2026 20:17:00 +0000"), SPAN("<a@b.test>"), &one, &mem);
-    struct span whole = submit_apply(in, one.edits, &mem);
+    struct span whole = edit_apply(in, one.edits, &mem);
     submit_read(whole, SPAN("D"), SPAN("<M>"), &two, &mem);
     if (!(one.faults & SUBMIT_FULL)) {
         assert(two.edits.n == 0 || (two.faults & SUBMIT_FULL));

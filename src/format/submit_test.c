@@ -1,4 +1,5 @@
 /* submit: who a message says it is from, and what is added and cut. */
+#include "format/edit.h"
 #include "format/submit.h"
 
 #include <setjmp.h>
@@ -40,7 +41,7 @@ static void edits_and_authors(void **state)
         arena_init(&mem);
         struct span in = span_z(rows[i].in), want = rows[i].out ? span_z(rows[i].out) : in;
         submit_read(in, SPAN("D"), SPAN("<M>"), &s, &mem);
-        struct span out = submit_apply(in, s.edits, &mem);
+        struct span out = edit_apply(in, s.edits, &mem);
         if (!span_eq(out, want))
             fail_msg("row %zu gives\n%.*s", i, SPAN_ARGS(out));
         if (!span_eq(s.authors, span_z(rows[i].authors)))

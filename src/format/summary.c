@@ -196,7 +196,7 @@ void summarize(struct span message, struct summary *out, struct arena *mem)
     header_facts(&s);
     write_refs(&s);
     out->flags |= (tree.truncated ? SUMMARY_TRUNCATED : 0u) | (tree.header_8bit ? SUMMARY_UTF8 : 0u) |
-                  (tree.body_8bit ? SUMMARY_8BIT : 0u) | (has_attachment(&tree) ? SUMMARY_ATTACHMENT : 0u);
+                  (tree.parts_8bit ? SUMMARY_UTF8_PARTS : 0u) | (tree.body_8bit ? SUMMARY_8BIT : 0u) | (has_attachment(&tree) ? SUMMARY_ATTACHMENT : 0u);
     out->headers = str_span(&s.index);
     out->preview = preview_make(message, &tree, mem);
     write_envelope(&s, &tree);

@@ -24,6 +24,7 @@ enum summary_flag {
     SUMMARY_HAS_DATE = 32,
     SUMMARY_HAS_MSGID = 64,
     SUMMARY_8BIT = 128,         /* body holds bytes above 127 */
+    SUMMARY_UTF8_PARTS = 1024,  /* the header of a part, or a delivery report, holds bytes above 127 */
     SUMMARY_MISSING = 256,      /* the store's: nothing of this is known (a rebuilt index), the fields are empty */
     SUMMARY_DAMAGED = 512,      /* the store's: verify found the message's bytes damaged or missing */
 };

@@ -4,6 +4,7 @@
 #include <idn2.h>
 
 #include "base/utf8.h"
+#include "format/idna.h"
 #include "login/precis.h"
 
 static bool ascii(struct span s)
@@ -32,34 +33,12 @@ size_t login_name_fold_local(struct span local, char out[LOGIN_NAME_LOCAL])
     return local.n;
 }
 
-/* RFC 5891 5: U-labels to A-labels. TR46's mapping runs first, as every client does it: people type capitals. */
-static size_t to_a_labels(struct span domain, char out[LOGIN_NAME_DOMAIN])
-{
-    char z[4 * LOGIN_NAME_DOMAIN + 1];
-    uint8_t *a = NULL;
-    size_t n = 0;
-
-    if (domain.n >= sizeof z || memchr(domain.p, 0, domain.n) != NULL || !utf8_valid(domain))
-        return 0;
-    memcpy(z, domain.p, domain.n);
-    z[domain.n] = 0;
-    if (idn2_lookup_u8((const uint8_t *)z, &a, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL | IDN2_USE_STD3_ASCII_RULES) !=
-        IDN2_OK)
-        return 0;
-    n = strlen((char *)a);
-    if (n > LOGIN_NAME_DOMAIN)
-        n = 0;
-    lower(out, span_of(a, n));
-    idn2_free(a);
-    return n;
-}
-
 size_t login_name_fold_domain(struct span domain, char out[LOGIN_NAME_DOMAIN])
 {
     if (domain.n == 0)
         return 0;
     if (!ascii(domain))
-        return to_a_labels(domain, out);
+        return idna_ascii(domain, out, LOGIN_NAME_DOMAIN);
     if (domain.n > LOGIN_NAME_DOMAIN)
         return 0;
     lower(out, domain);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/limits.h"
 #include "format/charset.h"
+#include "format/edit.h"
 #include "format/match_text.h"
 #include "format/read.h"
 #include "format/submit.h"
@@ -129,7 +130,7 @@ static void on_submit(struct ipc_req *req)
     struct summary s;
     if (take(req, in->body, in->file, in->size, &h) == 0) {
         submit_read(h.bytes, in->date, in->msgid, &sub, &scratch);
-        summarize(submit_apply(h.bytes, sub.edits, &scratch), &s, &scratch);
+        summarize(edit_apply(h.bytes, sub.edits, &scratch), &s, &scratch);
         ipc_reply(req, &(struct msg_scan_submit_r){.flags = s.flags, .hops = s.hops, .msgid_hash = s.msgid_hash,
                                                    .date_s = s.date_s, .headers = s.headers, .envelope = s.envelope,
                                                    .structure = s.structure, .preview = s.preview, .refs = s.refs,
