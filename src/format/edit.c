@@ -1,6 +1,8 @@
 /* edit: edit lists (see the header). */
 #include "format/edit.h"
 
+#include "base/utf8.h"
+
 #include <endian.h>
 
 static uint32_t get32(const char *p)
@@ -70,6 +72,8 @@ int edit_delivery(struct str *out, struct span sender, struct span address, stru
     memcpy(out->p + text - 4, &n, 4);
     return 0;
 }
+
+bool edit_delivery_ascii(struct span sender, struct span address) { return utf8_ascii(sender) && utf8_ascii(address); }
 
 /* The next edit; false when there is none or the list is damaged (*bad). */
 static bool take(struct span *rest, uint32_t *at, uint32_t *cut, struct span *bytes, bool *bad)

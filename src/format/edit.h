@@ -18,6 +18,7 @@ void edit_replace(struct str *out, uint32_t at, uint32_t n, struct span bytes);
 /* The lines that final delivery puts in front (RFC 5321 4.4), as an edit list added to out. Refuses CR, LF, NUL in
  * either address (SEC-10): FAIL_PERM 5.6.0. sender without <>, empty for the null reverse-path. */
 int edit_delivery(struct str *out, struct span sender, struct span address, struct fail *f);
+bool edit_delivery_ascii(struct span sender, struct span address); /* whether those lines are */
 
 /* The length of the edited message; UINT64_MAX when the list is damaged. */
 uint64_t edit_size(struct span edits, uint64_t stored);

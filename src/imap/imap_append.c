@@ -101,6 +101,9 @@ static bool read_options(struct imap *s, struct imap_lex *in, struct append_job 
     return imap_grammar_end(in);
 }
 
+/* RFC 9755 4 wants a header with 8-bit bytes refused unless UTF8=ACCEPT is enabled. Not so here, on purpose: programs that
+ * carry mailboxes over know nothing of it, and would lose old mail whose headers were never right; what they bring is kept
+ * as it is, and shown to such clients as a surrogate. */
 WAITS int imap_append_append(struct imap *s, struct imap_lex *in)
 {
     struct append_job j = {.s = s, .op = rand_op_id()};

@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         assert(in.error != NULL);
     }
     imap_part_body(&out, structure);
+    imap_part_encoded(structure, &mem);
     arena_done(&mem);
     return 0;
 }

@@ -218,6 +218,28 @@ static void test_body(void **state)
     }
 }
 
+/* For a session without UTF-8: only values of RFC 2231 parameters change, wherever they stand. */
+static void test_encoded(void **state)
+{
+    static const struct { const char *in, *want; } cases[] = {
+        {"(\"TEXT\" \"PLAIN\" (\"NAME*\" \"a b\") NIL NIL \"7BIT\" 1 2 NIL NIL NIL NIL)", NULL},
+        {"((\"A\" \"B\" (\"X\" \"*\" \"NAME*\" {5}\r\n\xc3\xbc 'x \"Y\" {2}\r\n\xc3\xbc) NIL NIL \"7BIT\" 1 NIL (\"ATTACHMENT\" (\"FILENAME*\" {2}\r\n\xc3\xbc)) NIL NIL) \"MIXED\")",
+         "((\"A\" \"B\" (\"X\" \"*\" \"NAME*\" \"UTF-8''%C3%BC%20%27x\" \"Y\" {2}\r\n\xc3\xbc) NIL NIL \"7BIT\" 1 NIL (\"ATTACHMENT\" (\"FILENAME*\" \"UTF-8''%C3%BC\")) NIL NIL) \"MIXED\")"},
+        {"(\"A\" \"B\" NIL \"id*\" {2}\r\n\xc3\xbc \"7BIT\" 1)", NULL},
+        {"(\"A\" \"B\" (\"x\" \"y\") \"id*\" {2}\r\n\xc3\xbc \"7BIT\" 1)", NULL},
+        {"(\"NAME*\" {9}\r\n\xc3", NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct arena mem;
+        arena_init(&mem);
+        struct span got = imap_part_encoded(span_z(cases[i].in), &mem);
+        struct span want = span_z(cases[i].want != NULL ? cases[i].want : cases[i].in);
+        if (!span_eq(got, want))
+            fail_msg("case %zu: %.*s", i, SPAN_ARGS(got));
+        arena_done(&mem);
+    }
+}
+
 /* Every structure that scan makes has a BODY. */
 static void test_body_of_messages(void **state)
 {
@@ -238,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attrs), cmocka_unit_test(test_parts), cmocka_unit_test(test_fields),
         cmocka_unit_test(test_body),  cmocka_unit_test(test_body_of_messages),
+        cmocka_unit_test(test_encoded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

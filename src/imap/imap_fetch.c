@@ -4,8 +4,9 @@
 
 #include "base/rand.h"
 #include "format/summary_pack.h"
+#include "imap/imap_surrogate.h"
 
-enum { FLUSH_BYTES = 32768, SEEN_RANGES = 2000 };
+enum { FLUSH_BYTES = 32768, SEEN_RANGES = 2000, DOWNGRADED_MOST = 8000 };
 
 /* ---- one answer -------------------------------------------------------------------------------------------------------- */
 
@@ -28,9 +29,11 @@ static void add_envelope(struct imap_fetch *f, const struct msg_member_row *row)
     str_add(&f->out, row->envelope.n > 0 ? row->envelope : SPAN("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"));
 }
 
-static void add_structure(struct imap_fetch *f, const struct msg_member_row *row, bool extended)
+static void add_structure(struct imap_fetch *f, const struct msg_member_row *row, bool extended, struct arena *mem)
 {
     struct span text = summary_pack_text(row->structure);
+    if (!imap_session_utf8(f->s))
+        text = imap_part_encoded(text, mem);
     str_addz(&f->out, extended ? "BODYSTRUCTURE " : "BODY ");
     if (text.n > 0 && extended)
         str_add(&f->out, text);
@@ -56,8 +59,8 @@ static WAITS int add_item(struct imap_fetch *f, const struct imap_row_of *at, co
         str_addu(&f->out, at->row->size);
         return 0;
     case IMAP_ATTR_ENVELOPE: add_envelope(f, at->row); return 0;
-    case IMAP_ATTR_BODY: add_structure(f, at->row, false); return 0;
-    case IMAP_ATTR_STRUCTURE: add_structure(f, at->row, true); return 0;
+    case IMAP_ATTR_BODY: add_structure(f, at->row, false, m->mem); return 0;
+    case IMAP_ATTR_STRUCTURE: add_structure(f, at->row, true, m->mem); return 0;
     default: return imap_fetch_section(f, m, a);
     }
 }
@@ -86,11 +89,11 @@ static WAITS int answer(struct imap_fetch *f, const struct imap_row_of *at, cons
 
 /* ---- bytes ahead -------------------------------------------------------------------------------------------------------- */
 
-/* The stretch of a message that is asked for ahead of its turn. Not of a large one. */
+/* The stretch of a message that is asked for ahead of its turn. Not of a large one, nor of one that may have a surrogate. */
 static bool stretch(const struct imap_fetch *f, const struct msg_member_row *row, struct msg_email_slice *out)
 {
     uint64_t from, to = 0;
-    if (row == NULL)
+    if (f->ahead == NULL || row == NULL || imap_surrogate_needed(f->s, row->summary_flags))
         return false;
     imap_fetch_extent(f, row, &from, &to);
     *out = (struct msg_email_slice){.eid = row->eid, .offset = from, .length = (uint32_t)MIN_OF(to - from, (uint64_t)SLICES_LENGTH)};
@@ -121,24 +124,74 @@ static WAITS int read_alone(struct imap_fetch *f, const struct msg_email_slice *
     return got.data.n == s->length ? 0 : 1;
 }
 
-/* 0, 1: the message cannot be read, -1: none can, WAIT_*. */
-static WAITS int with_bytes(struct imap_fetch *f, const struct imap_row_of *at, int *answered)
+/* Puts the range that is open into the set. */
+static void end_downgraded(struct imap_fetch *f)
+{
+    if (f->downgraded_first == 0 || f->downgraded.n >= DOWNGRADED_MOST)
+        return;
+    str_addz(&f->downgraded, f->downgraded.n > 0 ? "," : "");
+    str_addu(&f->downgraded, f->downgraded_first);
+    if (f->downgraded_last > f->downgraded_first)
+        str_addf(&f->downgraded, ":%u", f->downgraded_last);
+    f->downgraded_first = 0;
+}
+
+/* RFC 6858 3: which messages were changed for this client, for whoever wonders. */
+static void note_downgraded(struct imap_fetch *f, uint32_t index)
+{
+    uint32_t number = f->s->by_uid ? f->s->view.v[index].uid : index + 1;
+    if (f->downgraded_first > 0 && number == f->downgraded_last + 1) {
+        f->downgraded_last = number;
+        return;
+    }
+    end_downgraded(f);
+    f->downgraded_first = f->downgraded_last = number;
+}
+
+/* What is here of the bytes that were asked for ahead. 0, 1: the message cannot be read, -1: none can. */
+static WAITS int take_ahead(struct imap_fetch *f, const struct msg_member_row *row, struct imap_fetch_message *m)
+{
+    struct msg_email_slice s;
+    uint64_t size;
+    if (!stretch(f, row, &s))
+        return 0;
+    int r = slices_take(f->ahead, imap_session_handle(f->s), &size, &m->held, &f->fail);
+    if (r == 1 || (r == 0 && (size != row->size || m->held.n != s.length)))
+        r = read_alone(f, &s, &m->held, m->mem);
+    m->held_at = s.offset;
+    return r;
+}
+
+/* RFC 6857: everything that is told of the message is of its surrogate, if it has one here. As above. */
+static WAITS int take_surrogate(struct imap_fetch *f, uint32_t index, struct msg_member_row *row, struct imap_fetch_message *m)
+{
+    const struct imap_surrogate *x = NULL;
+    if (!imap_surrogate_needed(f->s, row->summary_flags))
+        return 0;
+    int r = imap_surrogate_get(f->s, row->eid, row->size, &x, &f->fail);
+    if (r != 0 || x == NULL)
+        return r;
+    m->edits = x->edits;
+    row->size = m->size = x->size;
+    row->envelope = x->envelope;
+    row->structure = m->structure = x->structure;
+    note_downgraded(f, index);
+    return 0;
+}
+
+/* One message. 0, 1: it cannot be read, -1: none can; WAIT_* in *answered. */
+static WAITS int one(struct imap_fetch *f, const struct imap_row_of *at, int *answered)
 {
     struct arena mem;
-    struct msg_email_slice s;
-    const struct msg_member_row *row = at->row;
-    struct imap_fetch_message m = {.eid = row->eid, .size = row->size, .structure = row->structure, .mem = &mem};
-    uint64_t size;
-    int r = 0;
+    struct msg_member_row row = *at->row;
+    struct imap_fetch_message m = {.eid = row.eid, .size = row.size, .stored = row.size, .structure = row.structure,
+                                   .mem = &mem};
     arena_init(&mem);
-    if (stretch(f, row, &s)) {
-        r = slices_take(f->ahead, imap_session_handle(f->s), &size, &m.held, &f->fail);
-        if (r == 1 || (r == 0 && (size != row->size || m.held.n != s.length)))
-            r = read_alone(f, &s, &m.held, &mem);
-        m.held_at = s.offset;
-    }
+    int r = take_ahead(f, at->row, &m);
     if (r == 0)
-        *answered = answer(f, at, &m);
+        r = take_surrogate(f, at->index, &row, &m);
+    if (r == 0)
+        *answered = answer(f, &(struct imap_row_of){at->index, &row}, &m);
     arena_done(&mem);
     return r;
 }
@@ -152,10 +205,8 @@ static WAITS int answer_window(struct imap_fetch *f, const struct imap_row_of *v
         r = f->ahead != NULL ? look_ahead(f, v, n, &asked) : 0;
         if (r == 0 && v[i].row == NULL)
             r = 1;
-        else if (r == 0 && f->ahead != NULL)
-            r = with_bytes(f, &v[i], answered);
         else if (r == 0)
-            *answered = answer(f, &v[i], NULL);
+            r = one(f, &v[i], answered);
         if (r != 0) /* RFC 2180 4.1.2: the rest is fetched, then NO */
             f->missing = true;
     }
@@ -165,14 +216,17 @@ static WAITS int answer_window(struct imap_fetch *f, const struct imap_row_of *v
 /* ---- the command -------------------------------------------------------------------------------------------------------- */
 
 /* Which columns the items need; -1: none, the view has it all. */
-static int wanted(const struct imap_attrs *attrs, bool *bytes)
+static int wanted(const struct imap_fetch *f, bool *bytes)
 {
+    const struct imap_attrs *attrs = &f->attrs;
     int want = -1;
     for (uint32_t i = 0; i < attrs->n; i++) {
         const struct imap_attr *a = &attrs->v[i];
         if (a->kind == IMAP_ATTR_FLAGS || a->kind == IMAP_ATTR_UID)
             continue;
         want = MAX_OF(want, 0);
+        if (a->kind != IMAP_ATTR_DATE && !imap_session_utf8(f->s))
+            want |= WANT_SUMMARY;
         if (a->kind == IMAP_ATTR_ENVELOPE)
             want |= WANT_ENVELOPE;
         else if (a->kind >= IMAP_ATTR_BODY && (a->n_part > 0 || a->text != IMAP_ATTR_ALL || a->kind < IMAP_ATTR_SECTION))
@@ -218,7 +272,8 @@ static WAITS int from_rows(struct imap_fetch *f, const struct imap_range *idx, u
     return r;
 }
 
-/* One message of which nothing is wanted but its bytes and its size: store needs to be asked but once. */
+/* One message of which nothing is wanted but its bytes and its size: store needs to be asked but once. 1: its surrogate is
+ * wanted. */
 static WAITS int from_bytes(struct imap_fetch *f, uint32_t index)
 {
     const struct imap_message *at = &f->s->view.v[index];
@@ -229,6 +284,8 @@ static WAITS int from_bytes(struct imap_fetch *f, uint32_t index)
     int r = 0;
     if (at->gone || IPC_CALL(ROLE_STORE, email_read, &in, &got, &f->mem, &f->fail) != 0) {
         f->missing = true;
+    } else if (imap_surrogate_needed(f->s, got.summary_flags)) {
+        r = 1;
     } else {
         m.size = row.size = got.size;
         m.held = got.data;
@@ -303,6 +360,9 @@ static WAITS int finish(struct imap_fetch *f)
         return imap_session_fail(s, &f->fail, false);
     if (f->missing)
         return imap_session_no(s, "[EXPUNGEISSUED] Some of the messages are no longer there"); /* RFC 5530 3 */
+    end_downgraded(f);
+    if (f->downgraded.n > 0 && f->downgraded.n < DOWNGRADED_MOST)
+        return imap_session_ok(s, "[DOWNGRADED %s] Fetched", str_z(&f->downgraded));
     return imap_session_ok(s, "Fetched");
 }
 
@@ -314,14 +374,16 @@ static WAITS int run(struct imap_fetch *f, const struct imap_range *idx, uint32_
         has_flags |= f->attrs.v[i].kind == IMAP_ATTR_FLAGS;
     }
     f->uid = f->s->by_uid && !has_uid; /* RFC 9051 6.4.9 */
-    int want = wanted(&f->attrs, &bytes);
+    int want = wanted(f, &bytes);
     if (f->attrs.seen && !f->s->view.readonly && mark_seen(f, idx, n) < 0)
         return finish(f);
     f->flags = f->flags && !has_flags;
-    bool one = n == 1 && idx[0].first == idx[0].last;
-    int r = want < 0                                   ? from_view(f, idx, n)
-            : one && bytes && bytes_alone(&f->attrs) ? from_bytes(f, idx[0].first)
-                                                       : from_rows(f, idx, n, (uint32_t)want, bytes);
+    bool single = n == 1 && idx[0].first == idx[0].last;
+    int r = want < 0                                 ? from_view(f, idx, n)
+            : single && bytes && bytes_alone(&f->attrs) ? from_bytes(f, idx[0].first)
+                                                     : 1;
+    if (r == 1)
+        r = from_rows(f, idx, n, (uint32_t)want, bytes);
     if (r == 0)
         r = imap_fetch_flush(f);
     return r != 0 ? r : finish(f);
@@ -341,6 +403,7 @@ WAITS int imap_fetch_fetch(struct imap *s, struct imap_lex *in)
     arena_init(&out);
     arena_init(&f.mem);
     str_init(&f.out, &out);
+    str_init(&f.downgraded, &s->cmd);
     int r = run(&f, idx, n);
     arena_done(&f.mem);
     arena_done(&out);

@@ -5,47 +5,6 @@
 
 enum { DIRECT_BYTES = 8192 }; /* pieces above this do not go through `out` */
 
-/* Bytes from..to of a message, held or read. */
-struct source {
-    struct imap_fetch *f;
-    const struct imap_fetch_message *m;
-    struct imap_read read;
-    struct arena mem;
-    struct span held;
-    bool from_held;
-};
-
-static WAITS int source_open(struct source *src, struct imap_fetch *f, const struct imap_fetch_message *m, uint64_t from,
-                             uint64_t to)
-{
-    *src = (struct source){.f = f, .m = m};
-    arena_init(&src->mem);
-    if (from >= m->held_at && to <= m->held_at + m->held.n) {
-        src->from_held = true;
-        src->held = span_sub(m->held, (size_t)(from - m->held_at), (size_t)(to - from));
-        return 0;
-    }
-    return imap_read_start(&src->read, f->s, m->eid, m->size, from, to, &f->fail);
-}
-
-/* The next piece, empty at the end; borrowed until the next call. 0 or -1. */
-static WAITS int source_next(struct source *src, struct span *piece)
-{
-    if (src->from_held) {
-        *piece = src->held;
-        src->held = SPAN_NONE;
-        return 0;
-    }
-    arena_done(&src->mem);
-    return imap_read_next(&src->read, src->f->s, piece, &src->mem, &src->f->fail);
-}
-
-static void source_close(struct source *src)
-{
-    imap_read_stop(&src->read);
-    arena_done(&src->mem);
-}
-
 WAITS int imap_fetch_flush(struct imap_fetch *f)
 {
     int r = f->out.n > 0 ? conn_write(f->s->c, str_span(&f->out)) : 0;
@@ -90,42 +49,42 @@ static void announce(struct imap_fetch *f, const struct imap_attr *a, const char
 static WAITS int send_bytes(struct imap_fetch *f, const struct imap_fetch_message *m, const struct imap_attr *a,
                             struct imap_place at)
 {
-    struct source src;
+    struct imap_fetch_source src;
     struct span piece = SPAN_NONE;
     clip(a, &at.from, &at.to);
     int r = 0;
-    if (source_open(&src, f, m, at.from, at.to) < 0 || source_next(&src, &piece) < 0) {
+    if (imap_fetch_source_open(&src, f, m, at.from, at.to) < 0 || imap_fetch_source_next(&src, &piece) < 0) {
         f->missing = true;
-        source_close(&src);
+        imap_fetch_source_close(&src);
         return none(f, a);
     }
     announce(f, a, " {", at.to - at.from);
     while (r == 0 && piece.n > 0) {
         r = put(f, piece);
-        if (r == 0 && source_next(&src, &piece) < 0)
+        if (r == 0 && imap_fetch_source_next(&src, &piece) < 0)
             r = WAIT_CLOSED; /* the length was told: there is no other way to say that it will not come */
     }
-    source_close(&src);
+    imap_fetch_source_close(&src);
     return r;
 }
 
 static WAITS int send_fields(struct imap_fetch *f, const struct imap_fetch_message *m, const struct imap_attr *a,
                              struct imap_place at)
 {
-    struct source src;
+    struct imap_fetch_source src;
     struct span piece = SPAN_NONE;
     struct str header, chosen; /* limit header_bytes bounds them */
     str_init(&header, m->mem);
     str_init(&chosen, m->mem);
-    bool ok = source_open(&src, f, m, at.from, at.to) == 0;
-    while (ok && (ok = source_next(&src, &piece) == 0) && piece.n > 0) {
+    bool ok = imap_fetch_source_open(&src, f, m, at.from, at.to) == 0;
+    while (ok && (ok = imap_fetch_source_next(&src, &piece) == 0) && piece.n > 0) {
         if (src.from_held)
             break;
         str_add(&header, piece);
     }
     if (ok)
         imap_part_fields(&chosen, src.from_held ? piece : str_span(&header), a);
-    source_close(&src);
+    imap_fetch_source_close(&src);
     if (!ok) {
         f->missing = true;
         return none(f, a);
@@ -148,7 +107,7 @@ struct binary {
 static WAITS int run_decoder(struct imap_fetch *f, const struct imap_fetch_message *m, struct imap_place at,
                              struct binary *b, bool send)
 {
-    struct source src;
+    struct imap_fetch_source src;
     struct imap_decode d;
     struct span piece;
     struct arena mem;
@@ -157,9 +116,9 @@ static WAITS int run_decoder(struct imap_fetch *f, const struct imap_fetch_messa
     str_init(&out, &mem);
     imap_decode_init(&d, (enum mime_encoding)at.encoding);
     uint64_t done = 0;
-    int r = source_open(&src, f, m, at.from, at.to);
+    int r = imap_fetch_source_open(&src, f, m, at.from, at.to);
     for (bool more = true; r == 0 && more && !(send && done >= b->to);) {
-        r = source_next(&src, &piece);
+        r = imap_fetch_source_next(&src, &piece);
         if (r != 0)
             break;
         more = piece.n > 0;
@@ -177,7 +136,7 @@ static WAITS int run_decoder(struct imap_fetch *f, const struct imap_fetch_messa
     }
     if (!send)
         b->size = done;
-    source_close(&src);
+    imap_fetch_source_close(&src);
     arena_done(&mem);
     return r;
 }

@@ -7,10 +7,6 @@
 #include "imap/imap_read.h"
 #include "run/scanner.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-
 static void ask_of(const struct imap_keys *keys, struct msg_scan_match *in, struct msg_scan_needle *needles)
 {
     static const uint32_t where[] = {[IMAP_KEY_HEADER] = MATCH_HEADER, [IMAP_KEY_BODY] = MATCH_BODY,
@@ -29,25 +25,6 @@ static uint64_t wanted(const struct imap_keys *keys, const struct imap_match_mes
     return keys->body || m->header == 0 ? m->size : MIN_OF(m->header, m->size);
 }
 
-static WAITS int write_file(struct imap *s, const struct imap_match_message *m, uint64_t size, int fd, struct fail *f)
-{
-    struct imap_read read;
-    struct arena mem;
-    struct span piece;
-    arena_init(&mem);
-    int r = imap_read_start(&read, s, m->eid, m->size, 0, size, f);
-    while (r == 0 && (r = imap_read_next(&read, s, &piece, &mem, f)) == 0 && piece.n > 0) {
-        if (write(fd, piece.p, piece.n) != (ssize_t)piece.n)
-            r = fail_errno(f, "memfd", errno);
-        arena_done(&mem);
-    }
-    imap_read_stop(&read);
-    arena_done(&mem);
-    if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        return fail_errno(f, "seal", errno);
-    return r;
-}
-
 static WAITS int call(struct imap *s, struct msg_scan_match *in, struct imap_match_message *m, bool suspect,
                       struct arena *mem, struct fail *f)
 {
@@ -64,21 +41,15 @@ static WAITS int match_large(struct imap *s, const struct imap_keys *keys, struc
     struct msg_scan_needle needles[IMAP_KEY_STRINGS];
     struct msg_scan_match in;
     struct arena mem;
-    int fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return fail_errno(f, "memfd", errno);
-    arena_init(&mem);
     ask_of(keys, &in, needles);
-    in.file = fd;
     in.size = wanted(keys, m);
-    int r = write_file(s, m, in.size, fd, f);
-    if (r == 0) {
-        r = call(s, &in, m, suspect, &mem, f);
-    } else if (f->kind == FAIL_PERM) {
-        m->gone = true;
-        r = 0;
+    if (imap_read_file(s, m->eid, m->size, in.size, &in.file, f) < 0) {
+        m->gone = f->kind == FAIL_PERM;
+        return m->gone ? 0 : -1;
     }
-    close(fd);
+    arena_init(&mem);
+    int r = call(s, &in, m, suspect, &mem, f);
+    close(in.file);
     arena_done(&mem);
     return r;
 }

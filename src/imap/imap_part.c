@@ -231,3 +231,66 @@ bool imap_part_body(struct str *out, struct span structure_text)
     out->n = before;
     return false;
 }
+
+/* ---- for who knows no UTF-8 --------------------------------------------------------------------------------------------- */
+
+static bool high(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] & 0x80)
+            return true;
+    return false;
+}
+
+/* RFC 2231 7: what needs no percent. */
+static bool attribute_char(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c != 0 && strchr("-._~+", c) != NULL);
+}
+
+/* value: a literal, "{n}" CRLF and the bytes. */
+static void add_percent(struct str *out, struct span value)
+{
+    ptrdiff_t at = span_find_char(value, '\n');
+    str_addz(out, "\"UTF-8''");
+    for (size_t i = (size_t)at + 1; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+        if (attribute_char(c))
+            str_addc(out, (char)c);
+        else
+            str_addf(out, "%%%02X", c);
+    }
+    str_addc(out, '"');
+}
+
+struct span imap_part_encoded(struct span structure_text, struct arena *mem)
+{
+    struct str out;
+    struct sexp x = {.at = structure_text, .out = &out};
+    struct span name = SPAN_NONE;   /* before a value: the string before it, of a list of names and values */
+    bool list = false, is_value = false;
+    if (!high(structure_text))
+        return structure_text;
+    str_init(&out, mem);
+    while (x.at.n > 0) {
+        char c = x.at.p[0];
+        if (c == '(' || c == ')' || c == ' ') {
+            str_addc(&out, c);
+            x.at = span_from(x.at, 1);
+            list = c == '(' || (list && c == ' ');
+            is_value = is_value && c == ' ';
+            continue;
+        }
+        struct span token = x.at;
+        if (!copy_string(&x, false))
+            return structure_text;
+        token = span_sub(token, 0, token.n - x.at.n);
+        if (list && is_value && span_ends_nocase(name, SPAN("*\"")) && token.p[0] == '{' && high(token))
+            add_percent(&out, token);
+        else
+            str_add(&out, token);
+        name = token;
+        is_value = !is_value;
+    }
+    return str_span(&out);
+}

@@ -20,4 +20,8 @@ void imap_part_fields(struct str *out, struct span header, const struct imap_att
 /* BODY: the text of BODYSTRUCTURE without its extension data (RFC 9051 7.5.2). Text that is no such list gives nothing. */
 bool imap_part_body(struct str *out, struct span structure_text);
 
+/* The same text for who knows no UTF-8: parameters of RFC 2231, which scan decodes ("NAME*", "text"), with their values as
+ * that has them (UTF-8''t%C3%A9xt). The text itself when it holds none, else in mem. */
+struct span imap_part_encoded(struct span structure_text, struct arena *mem);
+
 #endif

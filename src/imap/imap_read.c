@@ -1,6 +1,10 @@
 /* Reading ahead of the client: while one window is written to it, the next are already asked for. */
 #include "imap/imap_read.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
 static WAITS int ask(struct imap_read *r, struct imap *s, struct fail *f)
 {
     while (r->n_flying < IMAP_READ_FLYING && r->asked < r->to) {
@@ -48,4 +52,36 @@ void imap_read_stop(struct imap_read *r)
         if (r->flying[i] != NULL)
             ipc_forget(r->flying[i]);
     *r = (struct imap_read){0};
+}
+
+static WAITS int fill(struct imap *s, uint64_t eid, uint64_t size, uint64_t n, int fd, struct fail *f)
+{
+    struct imap_read read;
+    struct arena mem;
+    struct span piece;
+    arena_init(&mem);
+    int r = imap_read_start(&read, s, eid, size, 0, n, f);
+    while (r == 0 && (r = imap_read_next(&read, s, &piece, &mem, f)) == 0 && piece.n > 0) {
+        if (write(fd, piece.p, piece.n) != (ssize_t)piece.n)
+            r = fail_errno(f, "memfd", errno);
+        arena_done(&mem);
+    }
+    imap_read_stop(&read);
+    arena_done(&mem);
+    if (r == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return fail_errno(f, "seal", errno);
+    return r;
+}
+
+WAITS int imap_read_file(struct imap *s, uint64_t eid, uint64_t size, uint64_t n, int *fd, struct fail *f)
+{
+    *fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0)
+        return fail_errno(f, "memfd", errno);
+    int r = fill(s, eid, size, n, *fd, f);
+    if (r != 0) {
+        close(*fd);
+        *fd = -1;
+    }
+    return r;
 }

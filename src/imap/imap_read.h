@@ -22,4 +22,7 @@ WAITS int imap_read_start(struct imap_read *r, struct imap *s, uint64_t eid, uin
 WAITS int imap_read_next(struct imap_read *r, struct imap *s, struct span *data, struct arena *mem, struct fail *f);
 void imap_read_stop(struct imap_read *r);
 
+/* The first n of a message's `size` bytes as a sealed memfd, for scan; the caller closes it. 0, or -1 with *f. */
+WAITS int imap_read_file(struct imap *s, uint64_t eid, uint64_t size, uint64_t n, int *fd, struct fail *f);
+
 #endif

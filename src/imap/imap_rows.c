@@ -6,7 +6,7 @@ enum { PLAIN_ROWS = 1000, WIDE_ROWS = 250 }; /* of a frame's 224 KiB; what does 
 void imap_rows_start(struct imap_rows *r, struct imap *s, const struct imap_range *idx, uint32_t n, uint32_t want)
 {
     *r = (struct imap_rows){.s = s, .idx = idx, .n = n, .want = want, .index = n > 0 ? idx[0].first : 0,
-                            .window = want != 0 ? WIDE_ROWS : PLAIN_ROWS};
+                            .window = (want & ~(uint32_t)WANT_SUMMARY) != 0 ? WIDE_ROWS : PLAIN_ROWS};
 }
 
 static WAITS struct ipc_pending *begin(struct imap_rows *r, uint64_t first, uint32_t last, struct fail *f)

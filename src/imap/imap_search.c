@@ -380,6 +380,8 @@ static bool read_charset(struct imap_lex *in, struct search *q)
     struct span charset;
     if (!imap_grammar_may_word(in, SPAN("CHARSET")))
         return true;
+    if (q->s->enabled & IMAP_UTF8)
+        return imap_grammar_bad(in, "with UTF8=ACCEPT a SEARCH names no charset"); /* RFC 9755 3 */
     if (!imap_grammar_sp(in) || !imap_grammar_astring(in, &charset) || !imap_grammar_sp(in))
         return false;
     if (span_eq_nocase(charset, SPAN("UTF-8")) || span_eq_nocase(charset, SPAN("US-ASCII")))

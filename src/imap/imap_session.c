@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "imap/imap_input.h"
+#include "imap/imap_surrogate.h"
 
 static const struct imap_row *row_at(size_t i); /* NULL behind the last */
 
@@ -109,6 +110,7 @@ void imap_session_deselect(struct imap *s)
     if (s->state != IMAP_SELECTED)
         return;
     imap_view_done(&s->view);
+    imap_surrogate_drop(s);
     s->state = IMAP_AUTHENTICATED;
 }
 
@@ -145,6 +147,7 @@ static const struct { const char *name; bool (*when)(const struct imap *s); } ca
     {"SPECIAL-USE", logged_in},           /* RFC 6154 2 */
     {"CREATE-SPECIAL-USE", logged_in},    /* RFC 6154 3 */
     {"STATUS=SIZE", logged_in},           /* RFC 8438 */
+    {"UTF8=ACCEPT", logged_in},           /* RFC 9755 */
 };
 
 void imap_session_capabilities(const struct imap *s, struct str *out)
@@ -221,19 +224,31 @@ static WAITS int cmd_id(struct imap *s, struct imap_lex *in)
     return r != 0 ? r : imap_session_ok(s, "ID done");
 }
 
+static const struct { struct span name; unsigned bit; } enable_table[] = {
+    {SPAN("IMAP4rev2"), IMAP_REV2},   /* RFC 9051 */
+    {SPAN("UTF8=ACCEPT"), IMAP_UTF8}, /* RFC 9755, which IMAP4rev2 has in it */
+};
+
 /* RFC 9051 6.3.1: what is not known is left out of the answer, and no error. */
 static WAITS int cmd_enable(struct imap *s, struct imap_lex *in)
 {
-    bool rev2 = false;
     struct span name;
+    struct str said;
+    unsigned bits = 0;
+    str_init(&said, &s->cmd);
     do {
-        if (imap_grammar_atom(in, &name) && span_eq_nocase(name, SPAN("IMAP4rev2")))
-            rev2 = true;
+        if (!imap_grammar_atom(in, &name))
+            break;
+        for (size_t i = 0; i < COUNT_OF(enable_table); i++)
+            bits |= span_eq_nocase(name, enable_table[i].name) ? enable_table[i].bit : 0;
     } while (imap_grammar_may(in, ' '));
     if (!imap_grammar_end(in))
         return imap_session_bad(s, in->error);
-    s->enabled |= rev2 ? IMAP_REV2 : 0;
-    int r = imap_session_untagged(s, rev2 ? "ENABLED IMAP4rev2" : "ENABLED");
+    s->enabled |= bits;
+    for (size_t i = 0; i < COUNT_OF(enable_table); i++)
+        if (bits & enable_table[i].bit)
+            str_addf(&said, " %.*s", SPAN_ARGS(enable_table[i].name));
+    int r = imap_session_untagged(s, "ENABLED%s", str_z(&said));
     return r != 0 ? r : imap_session_ok(s, "ENABLE done");
 }
 

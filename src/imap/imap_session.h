@@ -16,7 +16,7 @@ enum imap_state { /* bits, so that a row can allow several (RFC 9051 3) */
 
 enum imap_enabled { /* by ENABLE (RFC 9051 6.3.1) */
     IMAP_REV2 = 1,      /* IMAP4rev2: names in UTF-8, LIST and ESEARCH in the new form */
-    IMAP_UTF8 = 2,      /* UTF8=ACCEPT (RFC 6855) */
+    IMAP_UTF8 = 2,      /* UTF8=ACCEPT (RFC 9755): names and headers in UTF-8 */
     IMAP_CONDSTORE = 4, /* RFC 7162 */
 };
 
@@ -43,6 +43,7 @@ struct imap {
     bool more;              /* the command goes on behind what was read: a literal of IMAP_STREAMS */
     struct imap_view view;  /* while SELECTED */
     struct feed feed;       /* from the first SELECT on */
+    struct imap_surrogate *surrogate; /* the last one that was shown, or NULL */
 };
 
 /* ---- rows ---- */

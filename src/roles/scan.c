@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/limits.h"
 #include "format/charset.h"
+#include "format/downgrade.h"
 #include "format/edit.h"
 #include "format/match_text.h"
 #include "format/read.h"
@@ -254,6 +255,26 @@ static void on_read(struct ipc_req *req)
     done(&h);
 }
 
+static void on_surrogate(struct ipc_req *req)
+{
+    const struct msg_scan_surrogate *in = req->in;
+    struct msg_scan_surrogate_r out = {.edits = SPAN(""), .envelope = SPAN(""), .structure = SPAN("")};
+    struct held h;
+    struct summary s;
+    if (take(req, in->body, in->file, in->size, &h) == 0) {
+        out.edits = downgrade_message(h.bytes, &scratch);
+        if (out.edits.n > 0) {
+            struct span whole = edit_apply(h.bytes, out.edits, &scratch);
+            summarize(whole, &s, &scratch);
+            out.size = whole.n;
+            out.envelope = s.envelope;
+            out.structure = s.structure;
+        }
+        ipc_reply(req, &out);
+    }
+    done(&h);
+}
+
 static int prepare(struct fail *f)
 {
     size_t missing = charset_open_all();
@@ -271,6 +292,7 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_scan_text, .call = on_text},
     {.id = MSG_ID_scan_fields, .call = on_fields},
     {.id = MSG_ID_scan_read, .call = on_read},
+    {.id = MSG_ID_scan_surrogate, .call = on_surrogate},
 };
 
 const struct role_def scan_role = {

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "format/edit.h"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 
@@ -89,6 +91,14 @@ static void calls_of_readers(void)
     read.part = SPAN("2");
     CHECK(IPC_CALL(ROLE_SCAN, scan_read, &read, &slice, &mem, &f) == 0 && !slice.found && slice.end);
     close(read.file);
+
+    struct msg_scan_surrogate plain = {.body = SPAN(MESSAGE), .file = -1};
+    struct msg_scan_surrogate_r made;
+    CHECK(IPC_CALL(ROLE_SCAN, scan_surrogate, &plain, &made, &mem, &f) == 0 && made.edits.n == 0 && made.envelope.n == 0);
+    plain.body = SPAN("Subject: \xc3\xbc\r\n\r\n\xc3\xbc\r\n");
+    CHECK(IPC_CALL(ROLE_SCAN, scan_surrogate, &plain, &made, &mem, &f) == 0);
+    CHECK(made.size == edit_size(made.edits, plain.body.n) && made.size == plain.body.n + 14);
+    CHECK(span_starts(made.envelope, SPAN("(NIL \"=?UTF-8?B?w7w=?=\" ")) && made.structure.n > 40);
     ipc_detach(ch);
     arena_done(&mem);
 }

@@ -76,10 +76,12 @@
     F(u64, modseq) F(u64, total) F(u64, unseen) F(u64, deleted) F(u64, size) F(u64, unread) F(u64, created_modseq)     \
     F(u64, changed_modseq)
 /* size: octets of what a client reads (edit list applied). keywords: separated by a space, in an order of their own.
- * saved_ms: when it came into this mailbox (RFC 8514). What stands behind it is empty or 0 unless asked for in `want`. */
+ * saved_ms: when it came into this mailbox (RFC 8514). What stands behind it is empty or 0 unless asked for in `want`;
+ * summary_flags come with a part of the summary, and with WANT_SUMMARY alone. */
 #define MSG_member_row(F, L)                                                                                           \
     F(u64, uid) F(u64, eid) F(u64, modseq) F(u32, flags) F(i64, internal_ms) F(u64, size) F(bytes, keywords)           \
-    F(i64, saved_ms) F(bytes, envelope) F(bytes, structure) F(bytes, headers) F(bytes, preview) F(u64, thread)
+    F(i64, saved_ms) F(bytes, envelope) F(bytes, structure) F(bytes, headers) F(bytes, preview) F(u64, thread)         \
+    F(u32, summary_flags)
 #define MSG_uid_range(F, L) F(u64, first) F(u64, last) /* first <= last, both included */
 /* kind: enum change_kind. keywords with CHANGE_ADDED and CHANGE_FLAGS. thread: with CHANGE_EXPUNGED, of an email that
  * went with it because it was nowhere else; 0: it is still in another mailbox. */
@@ -242,6 +244,10 @@
 #define MSG_scan_read(F, L)                                                                                            \
     F(u64, size) F(bytes, body) F(fd, file) F(bytes, part) F(u32, form) F(u64, at) F(u64, skip) F(u32, length)
 #define MSG_scan_read_r(F, L) F(u32, found) F(u64, size) F(bytes, data) F(u32, end) F(u64, at) F(u64, skip)
+/* The message for a reader who knows no UTF-8 in headers (RFC 6857): edits (format/edit.h) make it of the message, size,
+ * envelope and structure are its own. edits empty: it is as good for that reader as it is, and the rest is empty. */
+#define MSG_scan_surrogate(F, L) F(u64, size) F(bytes, body) F(fd, file)
+#define MSG_scan_surrogate_r(F, L) F(bytes, edits) F(u64, size) F(bytes, envelope) F(bytes, structure)
 
 /* ---- store ---------------------------------------------------------------------------------------------------- */
 
@@ -289,7 +295,7 @@
 #define MSG_member_view_r(F, L) F(u64, next) F(u32, n) F(bytes, rows) F(bytes, words)
 /* Up to 65,536 bytes of the message as a client reads it, edit list applied; size: of the whole. */
 #define MSG_email_read(F, L) F(bytes, handle) F(u64, eid) F(u64, offset) F(u32, length)
-#define MSG_email_read_r(F, L) F(u64, size) F(bytes, data)
+#define MSG_email_read_r(F, L) F(u64, size) F(bytes, data) F(u32, summary_flags)
 /* The same of many messages, as many as fit a frame; there 0: it is not, or cannot be read (email_read says why). */
 #define MSG_email_slices(F, L) F(bytes, handle) L(email_slice, slices)
 #define MSG_email_slices_r(F, L) L(email_slice_got, got)
@@ -519,6 +525,7 @@
     CALL(scan_text, ROLE_SCAN, FROM_STORE, 0)                                                                          \
     CALL(scan_fields, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                      \
     CALL(scan_read, ROLE_SCAN, FROM_FRONT_USER | FROM_STORE, 0)                                                        \
+    CALL(scan_surrogate, ROLE_SCAN, FROM_FRONT_USER, 0)                                                                \
     POST(session_add, ROLE_STORE, FROM_AUTH)                                                                           \
     POST(session_end, ROLE_STORE, FROM_AUTH)                                                                           \
     POST(account_gone, ROLE_STORE, FROM_AUTH)                                                                          \
@@ -677,7 +684,9 @@ enum member_flag {
 };
 
 enum flags_mode { FLAGS_ADD, FLAGS_REMOVE, FLAGS_REPLACE };
-enum member_want { WANT_ENVELOPE = 1, WANT_STRUCTURE = 2, WANT_HEADERS = 4, WANT_PREVIEW = 8, WANT_THREAD = 16 };
+enum member_want {
+    WANT_ENVELOPE = 1, WANT_STRUCTURE = 2, WANT_HEADERS = 4, WANT_PREVIEW = 8, WANT_THREAD = 16, WANT_SUMMARY = 32
+};
 enum change_kind { CHANGE_ADDED, CHANGE_FLAGS, CHANGE_EXPUNGED, CHANGE_MAILBOX, CHANGE_MAILBOX_ADDED, CHANGE_MAILBOX_GONE };
 enum expunge_flag { EXPUNGE_ONLY_DELETED = 1 };             /* those with \Deleted, of those asked for */
 enum mailbox_set_what { MAILBOX_SET_PARENT = 1, MAILBOX_SET_NAME = 2, MAILBOX_SET_ROLE = 4, MAILBOX_SET_SUBSCRIBED = 8 };

@@ -55,7 +55,7 @@
     X(EMAIL_INSERT, "INSERT INTO email(eid, account, bid, size, created_modseq, msgid_hash, date_s, received_ms, flags,"\
                     " refs, edits, envelope, preview, structure, headers)"                                             \
                     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)")                       \
-    X(EMAIL_PLACE, "SELECT e.account, e.size, e.edits, b.bid, b.seg, b.off, b.meta, b.len, b.big"                      \
+    X(EMAIL_PLACE, "SELECT e.account, e.size, e.edits, b.bid, b.seg, b.off, b.meta, b.len, b.big, e.flags"             \
                    " FROM email e JOIN blob b ON b.bid = e.bid WHERE e.eid = ?1")                                      \
     X(EMAIL_BID, "SELECT bid FROM email WHERE eid = ?1")                                                               \
     X(EMAIL_GET, "SELECT account, size, created_modseq, received_ms, date_s, flags, envelope, structure, headers, preview"\
@@ -72,9 +72,12 @@
     X(MEMBER_VIEW, "SELECT uid, eid, modseq, flags, keywords FROM member WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3" \
                    " ORDER BY uid LIMIT ?4")                                                                           \
     X(MEMBER_SCAN_WIDE, "SELECT m.uid, m.eid, m.modseq, m.flags, m.internal_ms, m.size, m.keywords,"                   \
-                        " m.internal_ms + m.saved_after_ms, e.envelope, e.structure, e.headers, e.preview"             \
+                        " m.internal_ms + m.saved_after_ms, e.flags, e.envelope, e.structure, e.headers, e.preview"    \
                         " FROM member m CROSS JOIN email e ON e.eid = m.eid"                                           \
                         " WHERE m.mailbox = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid LIMIT ?4")                   \
+    X(MEMBER_SCAN_SUMMARY, "SELECT m.uid, m.eid, m.modseq, m.flags, m.internal_ms, m.size, m.keywords,"                \
+                           " m.internal_ms + m.saved_after_ms, e.flags FROM member m CROSS JOIN email e ON e.eid = m.eid"\
+                           " WHERE m.mailbox = ?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid LIMIT ?4")                \
     X(MEMBER_FLAGS, "UPDATE member SET flags = ?3, modseq = ?4 WHERE mailbox = ?1 AND uid = ?2")                       \
     X(MEMBER_KEYWORDS, "UPDATE member SET flags = ?3, modseq = ?4, keywords = ?5 WHERE mailbox = ?1 AND uid = ?2")     \
     X(MEMBER_COUNT, "SELECT count(*), sum(flags & 1 = 0), sum(flags & 8 <> 0), sum(size), sum(flags & 25 = 0)"         \

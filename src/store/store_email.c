@@ -19,7 +19,8 @@ static int find(struct db *db, uint64_t eid, struct store_read_place *out, struc
                                   .off = (uint64_t)db_i64(db, id, 5),
                                   .meta = (uint32_t)db_i64(db, id, 6),
                                   .len = (uint64_t)db_i64(db, id, 7),
-                                  .big = db_i64(db, id, 8) != 0}};
+                                  .big = db_i64(db, id, 8) != 0},
+                          .summary_flags = (uint32_t)db_i64(db, id, 9)};
     db_end(db, id);
     return 1;
 }
@@ -69,6 +70,7 @@ static int read_place(struct store *s, uint64_t account, const struct store_read
     if (rc == 0 || p->account != account)
         return fail_perm(f, "5.2.0", "no such message");
     out->size = p->size;
+    out->summary_flags = p->summary_flags;
     if (store_read_window(s, p, in->offset, MIN_OF(in->length, (uint32_t)READ_MOST), &out->data, mem, f) != 0)
         return -1;
     return 0;

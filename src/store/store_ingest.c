@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "format/edit.h"
+#include "format/summary.h"
 #include "store/store_meta.h"
 #include "store/store_queue_impl.h"
 
@@ -135,12 +136,14 @@ static int insert_target(struct store *s, const struct store_op *op, uint32_t i,
     const struct msg_ingest_result *out = &op->results[i];
     uint64_t size = edit_size(op->edits[i], r->body_len);
     struct db_arg date = DB_I(in->date_s), keywords = DB_NULL;
+    bool ascii = op->w->id != MSG_ID_ingest || edit_delivery_ascii(in->sender, t->address);
+    uint32_t flags = in->summary_flags | (ascii ? 0 : SUMMARY_UTF8);
     if (in->date_s == INT64_MIN)
         date = (struct db_arg)DB_NULL;
     if (op->keywords.n > 0)
         keywords = (struct db_arg)DB_B(op->keywords);
     if (DB_RUN(s->db, DB_EMAIL_INSERT, DB_I(out->eid), DB_I(t->account), DB_I(r->bid), DB_I(size), DB_I(out->modseq),
-               DB_I(in->msgid_hash), date, DB_I(in->received_ms), DB_I(in->summary_flags), DB_B(in->refs),
+               DB_I(in->msgid_hash), date, DB_I(in->received_ms), DB_I(flags), DB_B(in->refs),
                DB_B(op->edits[i]), DB_B(in->envelope), DB_B(in->preview), DB_B(in->structure), DB_B(in->headers)) != 0)
         return -1;
     s->emails++;

@@ -30,21 +30,25 @@ static int read_row(struct db *db, enum db_id id, uint32_t want, struct msg_memb
         .keywords = store_keyword_text(db_bytes(db, id, 6), mem),
         .saved_ms = db_i64(db, id, 7),
     };
+    if (want & (WANT_WIDE | WANT_SUMMARY))
+        r->summary_flags = (uint32_t)db_i64(db, id, 8);
     if (want & WANT_ENVELOPE)
-        r->envelope = arena_copy(mem, db_bytes(db, id, 8));
+        r->envelope = arena_copy(mem, db_bytes(db, id, 9));
     if (want & WANT_STRUCTURE)
-        r->structure = arena_copy(mem, db_bytes(db, id, 9));
+        r->structure = arena_copy(mem, db_bytes(db, id, 10));
     if (want & WANT_HEADERS)
-        r->headers = arena_copy(mem, db_bytes(db, id, 10));
+        r->headers = arena_copy(mem, db_bytes(db, id, 11));
     if (want & WANT_PREVIEW)
-        r->preview = arena_copy(mem, db_bytes(db, id, 11));
+        r->preview = arena_copy(mem, db_bytes(db, id, 12));
     *bytes += 96 + r->keywords.n + r->envelope.n + r->structure.n + r->headers.n + r->preview.n;
     return want & WANT_THREAD ? thread_of(db, r->eid, &r->thread) : 0;
 }
 
 static int scan(struct db *db, const struct msg_member_scan *in, struct msg_member_scan_r *out, struct arena *mem)
 {
-    enum db_id id = in->want & WANT_WIDE ? DB_MEMBER_SCAN_WIDE : DB_MEMBER_SCAN;
+    enum db_id id = in->want & WANT_WIDE      ? DB_MEMBER_SCAN_WIDE
+                    : in->want & WANT_SUMMARY ? DB_MEMBER_SCAN_SUMMARY
+                                              : DB_MEMBER_SCAN;
     int64_t limit = MIN_OF(in->limit == 0 ? (uint32_t)SCAN_MOST : in->limit, (uint32_t)SCAN_MOST);
     VEC(struct msg_member_row) rows = {0};
     size_t bytes = 0;

@@ -17,6 +17,7 @@ static inline void *store_read_take(struct arena *mem, const void *v, size_t n, 
 struct store_read_place {
     struct msglog_place log;
     uint64_t account, size;
+    uint32_t summary_flags;
     struct span edits;
 };
 /* At most n bytes from `from` on; empty behind the end. 0, or -1 and *f: FAIL_TEMP. The place must be pinned. */

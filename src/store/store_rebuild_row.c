@@ -112,10 +112,12 @@ static int put_email(struct store_rebuild *r, const struct held *x, const struct
                      struct span edits, uint64_t size)
 {
     struct db_arg date = DB_I(s->date_s);
+    bool ascii = x->meta.kind != META_INGEST || edit_delivery_ascii(x->meta.sender, t->address); /* as store_ingest.c */
+    uint32_t flags = s->flags | (ascii ? 0 : SUMMARY_UTF8);
     if (s->date_s == INT64_MIN)
         date = (struct db_arg)DB_NULL;
     return DB_RUN(r->db, DB_REBUILD_EMAIL, DB_I(t->eid), DB_I(t->account), DB_I(msglog_get64(x->h + 24)), DB_I(size), DB_I(t->modseq),
-                  DB_I(s->msgid_hash), date, DB_I(msglog_get64(x->h + 48)), DB_I(s->flags), DB_B(s->refs), DB_B(edits),
+                  DB_I(s->msgid_hash), date, DB_I(msglog_get64(x->h + 48)), DB_I(flags), DB_B(s->refs), DB_B(edits),
                   DB_B(s->envelope), DB_B(s->preview), DB_B(s->structure), DB_B(s->headers));
 }
 
