@@ -25,7 +25,8 @@ static inline void on_report(void *arg) { reports_told++; }
 static inline int queue_setup(void **state)
 {
     int rc = setup(state);
-    n_told = reports_told = 0;
+    n_told = 0;
+    reports_told = 0;
     store_on_ready(s, on_ready, NULL);
     store_on_report(s, on_report, NULL);
     return rc;

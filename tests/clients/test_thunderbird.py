@@ -1,8 +1,12 @@
 """Thunderbird without a screen (--all): a profile of our own, TLS with the server's certificate taken for this one server; it
-logs in by the password it keeps, fetches the inbox and its bodies, and hears of new mail by IDLE."""
+logs in by the password it keeps, fetches the inbox and its bodies, hears of new mail by IDLE, and sends."""
 import base64
+import contextlib
 import ctypes
+import email
+import email.policy
 import hashlib
+import imaplib
 import json
 import mailbox
 import os
@@ -18,11 +22,13 @@ import uuid
 
 import pytest
 
-from lib.server import PASSWORD, Server
+from lib.marionette import Marionette
+from lib.server import PASSWORD, Server, free_port
 
 USER = "alice@example.test"
 HOST = "127.0.0.1"
 LIBRARIES = "/usr/lib/thunderbird"
+SUBMIT = {"submission": 2, "submissions": 3}  # Thunderbird's outgoing servers, and how each of them is TLS: STARTTLS, from the start
 
 pytestmark = pytest.mark.skipif(os.environ.get("POSTEL_CHECK_ALL") != "yes", reason="--all")
 
@@ -62,36 +68,63 @@ def sealed(profile, *texts):
     return json.loads(done.stdout)
 
 
-def prefs(port):
+def prefs(port, remote):
     server, identity = "mail.server.server1.", "mail.identity.id1."
-    return {
+    found = {
         "mail.accountmanager.accounts": "account1", "mail.accountmanager.defaultaccount": "account1",
         "mail.account.account1.server": "server1", "mail.account.account1.identities": "id1",
         identity + "useremail": USER, identity + "fullName": "Alice", identity + "valid": True,
-        server + "type": "imap", server + "hostname": HOST, server + "port": port, server + "userName": USER,
+        server + "type": "imap", server + "hostname": HOST, server + "port": port["imaps"], server + "userName": USER,
         server + "name": USER, server + "socketType": 3, server + "authMethod": 3, server + "login_at_startup": True,
         server + "check_new_mail": True, server + "offline_download": True, server + "use_idle": True,
         server + "directory-rel": f"[ProfD]ImapMail/{HOST}",
+        "mail.smtpservers": ",".join(SUBMIT), "mail.smtp.defaultserver": "submission", identity + "smtpServer": "submission",
         "mail.provider.suppress_dialog_on_startup": True, "mail.rights.version": 1, "mailnews.start_page.enabled": False,
         "mail.shell.checkDefaultClient": False, "app.donation.eoy.version.viewed": 999, "app.update.auto": False,
         "datareporting.policy.dataSubmissionEnabled": False, "toolkit.telemetry.enabled": False,
         "network.dns.disablePrefetch": True, "network.captive-portal-service.enabled": False,
         "network.connectivity-service.enabled": False, "extensions.update.enabled": False, "calendar.timezone.local": "UTC",
+        "marionette.port": remote,
     }
+    for name, socket_type in SUBMIT.items():
+        smtp = f"mail.smtpserver.{name}."
+        found.update({smtp + "type": "smtp", smtp + "hostname": HOST, smtp + "port": port[name], smtp + "username": USER,
+                      smtp + "try_ssl": socket_type, smtp + "authMethod": 3})
+    return found
 
 
-def make_profile(profile, port):
+def make_profile(profile, port, remote):
     profile.mkdir()
-    (profile / "user.js").write_text("".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in prefs(port).items()))
-    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((HOST, port)))).hexdigest().upper()
-    (profile / "cert_override.txt").write_text(
-        f"{HOST}:{port}:\tOID.2.16.840.1.101.3.4.2.1\t" + ":".join(re.findall("..", digest)) + "\t\n")
+    (profile / "user.js").write_text("".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in prefs(port, remote).items()))
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((HOST, port["imaps"])))).hexdigest().upper()
+    (profile / "cert_override.txt").write_text("".join(
+        f"{HOST}:{port[name]}:\tOID.2.16.840.1.101.3.4.2.1\t" + ":".join(re.findall("..", digest)) + "\t\n"
+        for name in ("imaps", *SUBMIT)))
     user, password = sealed(profile, USER, PASSWORD)
     now = int(time.time() * 1000)
-    (profile / "logins.json").write_text(json.dumps({"nextId": 2, "version": 3, "logins": [{
-        "id": 1, "hostname": f"imap://{HOST}", "httpRealm": f"imap://{HOST}", "formSubmitURL": None, "usernameField": "",
+    (profile / "logins.json").write_text(json.dumps({"nextId": 3, "version": 3, "logins": [{
+        "id": n, "hostname": f"{scheme}://{HOST}", "httpRealm": f"{scheme}://{HOST}", "formSubmitURL": None, "usernameField": "",
         "passwordField": "", "encryptedUsername": user, "encryptedPassword": password, "guid": f"{{{uuid.uuid4()}}}",
-        "encType": 1, "timeCreated": now, "timeLastUsed": now, "timePasswordChanged": now, "timesUsed": 1}]}))
+        "encType": 1, "timeCreated": now, "timeLastUsed": now, "timePasswordChanged": now, "timesUsed": 1}
+        for n, scheme in ((1, "imap"), (2, "smtp"))]}))
+
+
+@contextlib.contextmanager
+def thunderbird(server, folder):
+    """Started on a profile of its own: gives the profile, its log, and the port for lib.marionette."""
+    if shutil.which("thunderbird") is None:
+        pytest.skip("thunderbird is not installed")
+    profile, log, remote = folder / "profile", folder / "log", free_port()
+    make_profile(profile, server.port, remote)
+    with open(log, "w") as out:
+        child = subprocess.Popen(["thunderbird", "--headless", "--no-remote", "--marionette", "--remote-allow-system-access",
+                                  "--profile", str(profile)], stdout=out, stderr=out, start_new_session=True,
+                                 env={**os.environ, "HOME": str(folder)})
+    try:
+        yield profile, log, remote
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def subjects(profile):
@@ -114,26 +147,75 @@ def deliver(server, number):
 
 
 def test_thunderbird(tmp_path):
-    if shutil.which("thunderbird") is None:
-        pytest.skip("thunderbird is not installed")
     with Server(accounts=("alice",)) as server:
         for n in (1, 2, 3):
             deliver(server, n)
-        profile, log = tmp_path / "profile", tmp_path / "log"
-        make_profile(profile, server.port["imaps"])
-        with open(log, "w") as out:
-            child = subprocess.Popen(["thunderbird", "--headless", "--no-remote", "--profile", str(profile)], stdout=out,
-                                     stderr=out, start_new_session=True, env={**os.environ, "HOME": str(tmp_path)})
-        try:
+        with thunderbird(server, tmp_path) as (profile, log, _):
             wait_for(lambda: subjects(profile) == ["message 1", "message 2", "message 3"], server, log)
             assert re.search(r"ev=imap.id .*name=Thunderbird", server.log_text())
             assert f"ev=imap.login" in server.log_text() and "result=ok" in server.log_text()
             assert "Text of 2." in (profile / "ImapMail" / HOST / "INBOX").read_text()
             deliver(server, 4)
             wait_for(lambda: "message 4" in subjects(profile), server, log, 20)
-        finally:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+
+
+# A window to write in, filled as a person would; then what the Send button does.
+SEND = r"""
+const [smtp, to, bcc, subject] = args;
+const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+const identity = MailServices.accounts.defaultAccount.defaultIdentity;
+const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
+const params = Cc["@mozilla.org/messengercompose/composeparams;1"].createInstance(Ci.nsIMsgComposeParams);
+const opened = new Promise(found => Services.ww.registerNotification(function seen(window, topic) {
+    if (topic != "domwindowopened")
+        return;
+    Services.ww.unregisterNotification(seen);
+    window.addEventListener("compose-editor-ready", () => found(window), { once: true });
+}));
+Object.assign(fields, { to, bcc, subject, body: "Grüße.\r\n.\r\nBehind a dot.\r\n" });
+identity.smtpServerKey = smtp;
+Object.assign(params, { composeFields: fields, identity, format: Ci.nsIMsgCompFormat.PlainText, type: Ci.nsIMsgCompType.New });
+MailServices.compose.OpenComposeWindowWithParams(null, params);
+const window = await opened;
+while (window.document.getElementById("button-send").disabled)
+    await new Promise(later => window.setTimeout(later, 100));
+window.goDoCommand("cmd_sendNow");
+"""
+
+
+def messages(server, who, folder="INBOX"):
+    with imaplib.IMAP4(HOST, server.port["imap"], timeout=30) as imap:
+        imap.login(f"{who}@example.test", PASSWORD)
+        if imap.select(folder, readonly=True)[0] != "OK":
+            return []
+        return [email.message_from_bytes(imap.fetch(n, "(BODY.PEEK[])")[1][0][1], policy=email.policy.default)
+                for n in imap.search(None, "ALL")[1][0].split()]
+
+
+def test_thunderbird_sends(tmp_path):
+    """By STARTTLS and in TLS, with the password it keeps, to somebody here, to somebody unseen, and to the world."""
+    with Server({"relay.routes": "elsewhere.test=127.0.0.1:9"}, accounts=("alice", "bob", "carol")) as server:
+        server.cli("queue", "suspend", "elsewhere.test")
+        with thunderbird(server, tmp_path) as (_, log, remote):
+            window = Marionette(remote)
+            for n, service in enumerate(SUBMIT, 1):
+                window.run(SEND, service, "Bob <bob@example.test>, x@elsewhere.test", "carol@example.test", f"by {service}")
+                wait_for(lambda: len(messages(server, "bob")) == n, server, log)
+            wait_for(lambda: len(messages(server, "alice", "Sent")) == 2, server, log)
+            window.close()
+        for who in ("bob", "carol"):
+            for mail, service in zip(messages(server, who), SUBMIT):
+                received = " ".join(mail["Received"].split())
+                assert mail["Subject"] == f"by {service}" and mail["Return-Path"] == "<alice@example.test>"
+                assert received.startswith("from mx.example.test by mx.example.test with ESMTPSA"), received
+                assert mail["Bcc"] is None and HOST not in mail.as_string() and "Thunderbird" in mail["User-Agent"]
+                assert mail.get_content().splitlines() == ["Grüße.", ".", "Behind a dot."]
+            assert len(messages(server, who)) == 2
+        assert sorted(m["Subject"] for m in messages(server, "alice", "Sent")) == ["by submission", "by submissions"]
+        rows = [line.split("\t") for line in server.cli("queue", "list", "--plain").splitlines()]
+        assert [(r[5], r[6]) for r in rows] == [("<alice@example.test>", "<x@elsewhere.test>")] * 2
+        log_lines = re.findall(r"ev=auth.login account=alice\S+ service=(submissions?) .*result=(\w+)", server.log_text())
+        assert log_lines == [("submission", "ok"), ("submissions", "ok")]
 
 
 if __name__ == "__main__":
