@@ -8,7 +8,7 @@ from lib import npm
 from lib.meet import Meeting, final, pem, results, wait_for
 from test_mtasts import certificate, pem_key
 
-ALL = os.environ.get("POSTEL_CHECK_ALL") == "yes"
+pytestmark = pytest.mark.skipif(os.environ.get("POSTEL_CHECK_ALL") != "yes", reason="with --all; test_relay.py has the like")
 SLOW_S = 5  # how long an answer may take; smtp-server takes twice as long where it is to be slow
 
 # name: (play of smtp-server.js, options of smtp-server, how the attempts end, how often the text arrived whole and unanswered)
@@ -153,7 +153,6 @@ def test_what_it_was_told(s):
     assert final(s.north, "gr\u00fc\u00dfe@alone.npm.test", "failed")[-1]["status"] == "5.6.7"
 
 
-@pytest.mark.skipif(not ALL, reason="waits for timeouts: with --all")
 def test_slowness():
     options = {f"limits.relay_{what}_s": str(SLOW_S) for what in ("greeting", "command", "data", "final")}
     with Setting(SLOW_PLAYS, options) as setting:

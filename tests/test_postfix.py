@@ -12,8 +12,8 @@ from lib.peer import Peer
 from lib.postfix import Postfix
 from test_mtasts import certificate, pem_key
 
-ALL = os.environ.get("POSTEL_CHECK_ALL") == "yes"
-pytestmark = pytest.mark.skipif(not (ALL and Postfix.installed()), reason="with --all, where Postfix is and we are root")
+pytestmark = pytest.mark.skipif(os.environ.get("POSTEL_CHECK_ALL") != "yes" or not Postfix.installed(),
+                                reason="with --all, where Postfix is and we are root")
 
 UTF8 = "gr\u00fc\u00dfe@post.test"
 SETTINGS = """smtpd_tls_cert_file = {cert}

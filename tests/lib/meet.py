@@ -94,6 +94,7 @@ class Place(Server):
     """A server of the meeting: what people do with it."""
 
     address = None
+    stories = {}
 
     def submit(self, sender, to, text=None, subject="hello", options=(), rcpt_options=()):
         """Hands a message in as its sender does; sender and recipients may be in UTF-8."""
@@ -149,10 +150,25 @@ class Place(Server):
         """[(recipient, state)] of all that waits."""
         return [(row[6], row[1]) for row in (line.split("\t") for line in self.cli("queue", "list", "--plain").splitlines())]
 
-    def story(self, what, *words):
-        """What trace tells, once `words` are in it: a result is logged before the queue has it."""
-        wait_for(lambda: all(w in self.cli("trace", what, check=False).stdout for w in words))
-        return self.cli("trace", what)
+    def story(self, key, *words):
+        """What trace tells of the messages of a trace id or recipient, once `words` are in it: a result is logged before the queue
+        has it. The stories of the last messages are fetched at once and kept, for the command takes its time."""
+        def told():
+            if not has():
+                self.stories = {}
+                for block in re.split(r"^(?=Message )", self.cli("trace", "last", "100"), flags=re.M):
+                    for name in set(re.findall(r"^Message (\S+)|^  .*?<([^>]*)>: ", block, re.M)):
+                        name = name[0] or name[1]
+                        self.stories[name] = self.stories.get(name, "") + block
+            if not has():  # it is no longer among the last
+                self.stories[key] = self.cli("trace", key, check=False).stdout
+            return has()
+
+        def has():
+            return key in self.stories and all(w in self.stories[key] for w in words)
+
+        wait_for(told)
+        return self.stories[key]
 
     def own(self, path):
         """Gives a file to the user that the server becomes."""
