@@ -70,6 +70,12 @@ static WAITS int check_domain(struct smtp_in *s, const struct smtp_path *path, s
     }
 }
 
+static void log_refused(const struct smtp_in *s, const struct smtp_path *path, const struct fail *f)
+{
+    LOG(LOG_INFO, "smtp.mail", L_ID(span_z(s->trace)), L_Z("ip", conn_peer(s->c)->text),
+        L_SPAN("user", s->login ? s->user : SPAN("-")), L_SPAN("from", path_text(path)), L_Z("why", f->code));
+}
+
 WAITS int smtp_in_mail_run(struct smtp_in *s, struct span args)
 {
     struct smtp_path path;
@@ -87,13 +93,14 @@ WAITS int smtp_in_mail_run(struct smtp_in *s, struct span args)
     if (check_own(s, &path, &f) < 0) {
         s->tx.sender = arena_copy(&s->tx.mem, path_text(&path));
         smtp_in_submit_note(s, SPAN_NONE, f.kind == FAIL_PERM ? 550 : 451, f.code, f.text);
-        LOG(LOG_INFO, "smtp.mail", L_ID(span_z(s->trace)), L_Z("ip", conn_peer(s->c)->text), L_SPAN("user", s->user),
-            L_SPAN("from", s->tx.sender), L_Z("why", f.code));
+        log_refused(s, &path, &f);
         smtp_in_session_reset(s);
         return smtp_in_session_fail(s, &f);
     }
-    if (check_domain(s, &path, &f) < 0)
+    if (check_domain(s, &path, &f) < 0) {
+        log_refused(s, &path, &f);
         return smtp_in_session_reply(s, 550, f.code, "%s", f.text);
+    }
     begin(s, &path, &params);
     return smtp_in_session_reply(s, 250, "2.1.0", "Ok");
 }
