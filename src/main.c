@@ -77,15 +77,19 @@ static const struct command commands[] = {
     {"domain remove", "NAME", 1, 1, AT_SERVER | OPTION_BIT(ACCOUNTS) | OPTION_BIT(YES), admin_domain_remove,
      "removes a domain",
      "Its aliases and other names go with it. A domain that has accounts is refused unless --accounts is given; then they\n"
-     "go as well, with all their mail. There is no way back. Aliases elsewhere that lead there lead outside afterwards.\n",
+     "go as well, with all their mail. There is no way back. Aliases of other domains that lead there are shown: they would\n"
+     "send their mail out from then on, so that is asked first, or wants --yes.\n",
      "  postel domain remove example.org\n  postel domain remove example.org --accounts\n"},
     {"domain alias add", "ALIAS DOMAIN", 2, 2, AT_SERVER, admin_domain_alias_add, "gives a domain another name",
      "Every address in DOMAIN is one in ALIAS as well, for mail, for logins and as a sender.\n",
      "  postel domain alias add example.net example.org\n"},
     {"domain alias list", "", 0, 0, LISTING, admin_domain_alias_list, "shows other names of domains", "Alias and domain.\n",
      "  postel domain alias list\n"},
-    {"domain alias remove", "ALIAS", 1, 1, AT_SERVER, admin_domain_alias_remove, "takes another name from a domain",
-     "Mail to ALIAS is refused from now on.\n", "  postel domain alias remove example.net\n"},
+    {"domain alias remove", "ALIAS", 1, 1, AT_SERVER | OPTION_BIT(YES), admin_domain_alias_remove,
+     "takes another name from a domain",
+     "Mail to ALIAS is refused from now on. If aliases lead there, they are shown: they would send their mail out, so that is\n"
+     "asked first, or wants --yes.\n",
+     "  postel domain alias remove example.net\n"},
     {"account add", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(LANGUAGE) | OPTION_BIT(PASSWORD_STDIN), admin_account_add,
      "makes an account",
      "ADDRESS must be in a domain of ours. The password is asked for twice; it has 10 characters at least (limit\n"
@@ -95,9 +99,11 @@ static const struct command commands[] = {
     {"account list", "[DOMAIN]", 0, 1, LISTING, admin_account_list, "shows the accounts",
      "Address, language, state, when it was made, and the number by which the store knows it.\n",
      "  postel account list example.org\n  postel account list --plain | cut -f1\n"},
-    {"account passwd", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(PASSWORD_STDIN), admin_account_passwd,
-     "sets a password", "The new password is asked for twice. Sessions that are open with the old one end.\n",
-     "  postel account passwd jon@example.org\n"},
+    {"account passwd", "ADDRESS", 1, 1, AT_SERVER | OPTION_BIT(PASSWORD_STDIN) | OPTION_BIT(REVOKE_APPS), admin_account_passwd,
+     "sets a password",
+     "The new password is asked for twice. Sessions that are open end. App passwords stay good unless --revoke-apps is given:\n"
+     "give it when somebody else may have known the old password.\n",
+     "  postel account passwd jon@example.org\n  postel account passwd jon@example.org --revoke-apps\n"},
     {"account app-password add", "ADDRESS LABEL", 2, 2, AT_SERVER | OPTION_BIT(PLAIN) | OPTION_BIT(SCOPE), admin_login_app_add,
      "makes a password for one program",
      "LABEL says which program or device it is for. The password is made by the server and shown once. Besides the account's\n"

@@ -23,18 +23,29 @@ static WAITS int add(struct control *c)
 
 int admin_account_add(const struct command_input *in) { return control_run(in, ROLE_AUTH, add); }
 
+static void said_apps(uint32_t apps, bool revoked)
+{
+    if (apps > 0 && revoked)
+        printf("Its %u app passwords are good no more.\n", apps);
+    else if (apps > 0)
+        printf("Its %u app passwords stay good: --revoke-apps takes them away.\n", apps);
+}
+
+/* App passwords are there so that programs need not know the other: when that is changed they go on, unless told. */
 static WAITS int passwd(struct control *c)
 {
     const char *address = c->in->words[0];
-    struct msg_account_passwd m = {.address = span_z(address)};
+    struct msg_account_passwd m = {.address = span_z(address), .revoke_apps = c->in->option[OPTION_REVOKE_APPS] != NULL};
     struct msg_account_passwd_r r;
     if (secret_read(c->in, address, "", &c->mem, &m.password, &c->fail) < 0)
         return -1;
     int result = control_call(c, MSG_ID_account_passwd, &m, &r);
     explicit_bzero((void *)(uintptr_t)m.password.p, m.password.n);
-    if (result == 0)
-        columns_said("Password of ", address, " changed; its open sessions have ended.");
-    return result;
+    if (result < 0)
+        return -1;
+    columns_said("Password of ", address, " changed; its open sessions have ended.");
+    said_apps(r.apps, m.revoke_apps);
+    return 0;
 }
 
 int admin_account_passwd(const struct command_input *in) { return control_run(in, ROLE_AUTH, passwd); }

@@ -72,16 +72,57 @@ static WAITS int set_admin(struct control *c)
 
 int admin_domain_admin(const struct command_input *in) { return control_run(in, ROLE_AUTH, set_admin); }
 
+static int refused; /* exit status of somebody who was not sure */
+
+/* Of aliases that lead into what is to go: their mail would be sent out from then on, without a word. */
+static bool sure_of_leads(struct control *c, const struct msg_alias_row *v, uint32_t n, uint64_t all)
+{
+    static const char *const heads[] = {"ALIAS", "TARGETS"};
+    struct columns rows;
+    fprintf(stderr, "Aliases that lead there (%llu):\n", (unsigned long long)all);
+    columns_init(&rows, COUNT_OF(heads), heads, c->plain);
+    for (uint32_t i = 0; i < n; i++) {
+        columns_add(&rows, v[i].address);
+        columns_add(&rows, v[i].targets);
+    }
+    columns_print(&rows, c->plain, stderr);
+    if (n < all)
+        fprintf(stderr, "and %llu others.\n", (unsigned long long)all - n);
+    return command_sure(c->in, "This sends their mail out from now on, to whoever has the domain then: ", "domain",
+                        c->in->words[0], &refused);
+}
+
+static void said_leads(uint64_t leads)
+{
+    if (leads > 0)
+        printf("%llu aliases send mail out to it now.\n", (unsigned long long)leads);
+}
+
 static WAITS int remove_one(struct control *c)
 {
     struct msg_domain_remove m = {.name = span_z(c->in->words[0]), .accounts = c->in->option[OPTION_ACCOUNTS] != NULL};
     struct msg_domain_remove_r r;
     if (control_call(c, MSG_ID_domain_remove, &m, &r) < 0)
         return -1;
+    if (!r.removed) {
+        if (!sure_of_leads(c, r.aliases.v, r.aliases.n, r.leads))
+            return 0;
+        m.forwards = 1;
+        if (control_call(c, MSG_ID_domain_remove, &m, &r) < 0)
+            return -1;
+    }
     columns_said("Domain ", c->in->words[0], " removed with its aliases.");
     if (r.accounts > 0)
         printf("%llu accounts went with it, and all their mail.\n", (unsigned long long)r.accounts);
+    said_leads(r.leads);
     return 0;
+}
+
+static int run_unless_refused(const struct command_input *in, control_fn *fn)
+{
+    refused = 0;
+    int status = control_run(in, ROLE_AUTH, fn);
+    return refused != 0 ? refused : status;
 }
 
 int admin_domain_remove(const struct command_input *in)
@@ -89,7 +130,7 @@ int admin_domain_remove(const struct command_input *in)
     int status;
     if (in->option[OPTION_ACCOUNTS] && !command_sure(in, "This removes the domain, every account in it and all their mail for good: ", "domain", in->words[0], &status))
         return status;
-    return control_run(in, ROLE_AUTH, remove_one);
+    return run_unless_refused(in, remove_one);
 }
 
 /* ---- domain alias ---- */
@@ -130,8 +171,16 @@ static WAITS int alias_remove(struct control *c)
     struct msg_domain_alias_remove_r r;
     if (control_call(c, MSG_ID_domain_alias_remove, &m, &r) < 0)
         return -1;
+    if (!r.removed) {
+        if (!sure_of_leads(c, r.aliases.v, r.aliases.n, r.leads))
+            return 0;
+        m.forwards = 1;
+        if (control_call(c, MSG_ID_domain_alias_remove, &m, &r) < 0)
+            return -1;
+    }
     columns_said("Domain alias ", c->in->words[0], " removed.");
+    said_leads(r.leads);
     return 0;
 }
 
-int admin_domain_alias_remove(const struct command_input *in) { return control_run(in, ROLE_AUTH, alias_remove); }
+int admin_domain_alias_remove(const struct command_input *in) { return run_unless_refused(in, alias_remove); }

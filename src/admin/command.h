@@ -15,6 +15,7 @@
     X(YES, "yes", "", "does not ask back")                                                                             \
     X(PLAIN, "plain", "", "for scripts: fields separated by a tab, no heading")                                        \
     X(SCOPE, "scope", "SERVICES", "what the password opens: imap, pop3, smtp, with commas between; all unless given")    \
+    X(REVOKE_APPS, "revoke-apps", "", "the app passwords of the account are good no more")                             \
     X(ACCOUNTS, "accounts", "", "with all accounts in it and their mail")                                              \
     X(ID, "id", "ID", "of the message with this trace id")                                                             \
     X(DOMAIN, "domain", "DOMAIN", "for this domain")                                                                   \

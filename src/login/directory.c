@@ -224,6 +224,7 @@ int directory_plan_domain_alias_remove(struct directory *d, struct span name, st
     c->address = fold_domain(name, mem);
     if (map_get(&d->cache.domain_aliases, c->address) == NULL)
         return fail_perm(f, "5.1.2", "There is no domain alias of that name.");
+    directory_leads_find(&d->cache, c->address, mem, &c->leads);
     return 0;
 }
 
@@ -261,11 +262,12 @@ int directory_plan_domain_remove(struct directory *d, struct span name, bool acc
                 return fail_perm(f, "5.7.0", "%.80s is the admin of %.60s: give that another one first.",
                                  other->admin->address, other->name);
     }
+    directory_leads_find(&d->cache, c->domain, mem, &c->leads);
     return 0;
 }
 
-int directory_plan_password(struct directory *d, struct span address, struct directory_change *c, struct arena *mem,
-                            struct fail *f)
+int directory_plan_password(struct directory *d, struct span address, bool revoke_apps, struct directory_change *c,
+                            struct arena *mem, struct fail *f)
 {
     const struct directory_account *a;
 
@@ -274,7 +276,9 @@ int directory_plan_password(struct directory *d, struct span address, struct dir
         return -1;
     a = directory_cache_account(&d->cache, c->address);
     c->verifier = a->verifier;
-    c->keep_salt = a->apps != NULL;
+    c->n_apps = directory_cache_apps(a);
+    c->revoke_apps = revoke_apps;
+    c->keep_salt = c->n_apps > 0 && !revoke_apps;
     return 0;
 }
 
@@ -481,6 +485,8 @@ void directory_apply(struct directory *d, const struct directory_change *c)
         a = directory_cache_account(&d->cache, c->address);
         assert(a != NULL);
         a->verifier = c->verifier;
+        if (c->revoke_apps)
+            directory_cache_remove_apps(a);
         break;
     case DIRECTORY_APP_ADD:
         directory_cache_add_app(directory_cache_account(&d->cache, c->address), &c->app);

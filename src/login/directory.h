@@ -8,6 +8,7 @@
 #define POSTEL_DIRECTORY_H
 
 #include "login/directory_cache.h"
+#include "login/directory_leads.h"
 
 enum directory_change_kind {
     DIRECTORY_DOMAIN_ADD,
@@ -31,12 +32,15 @@ struct directory_change {
     bool new_account;                   /* the caller puts its password's verifier here before directory_write */
     struct password_verifier verifier;  /* of PASSWORD and APP_ADD: at first the present one */
     bool keep_salt;                     /* PASSWORD: app passwords hang on salt and iterations */
+    bool revoke_apps;                   /* PASSWORD: they go */
+    size_t n_apps;                      /* PASSWORD: how many there are */
     struct app_password app;            /* APP_ADD: the caller puts hash and keys there; APP_REMOVE: its label */
     uint64_t account;                   /* concerned; after the write also of the account made */
     int64_t domain_id;                  /* likewise */
     bool disabled;                      /* ACCOUNT_STATE */
     uint64_t *gone;                     /* DOMAIN_REMOVE: its accounts */
     size_t n_gone;
+    struct directory_leads leads;       /* DOMAIN_REMOVE, DOMAIN_ALIAS_REMOVE: what would send mail out; the caller decides */
     int64_t now_s;
 };
 
@@ -65,8 +69,9 @@ int directory_plan_account_state(struct directory *d, struct span address, bool 
                                  struct arena *mem, struct fail *f);
 int directory_plan_account_add(struct directory *d, struct span address, struct span lang, struct directory_change *c,
                                struct arena *mem, struct fail *f);
-int directory_plan_password(struct directory *d, struct span address, struct directory_change *c, struct arena *mem,
-                            struct fail *f);
+/* revoke_apps: no app password is good any more; else all stay. */
+int directory_plan_password(struct directory *d, struct span address, bool revoke_apps, struct directory_change *c,
+                            struct arena *mem, struct fail *f);
 int directory_plan_account_remove(struct directory *d, struct span address, struct directory_change *c,
                                   struct arena *mem, struct fail *f);
 int directory_plan_alias_add(struct directory *d, struct span address, struct span targets, struct directory_change *c,

@@ -23,12 +23,7 @@ void directory_cache_init(struct directory_cache *c)
 
 static void account_free(struct directory_account *a)
 {
-    while (a->apps != NULL) {
-        struct app_password *app = a->apps;
-        a->apps = app->next;
-        OPENSSL_cleanse(app, sizeof *app);
-        free(app);
-    }
+    directory_cache_remove_apps(a);
     free(a->address);
     free(a->lang);
     OPENSSL_cleanse(a, sizeof *a);
@@ -219,14 +214,28 @@ void directory_cache_add_app(struct directory_account *a, const struct app_passw
     (*last)->next = NULL;
 }
 
+static void free_app(struct app_password *a)
+{
+    OPENSSL_cleanse(a, sizeof *a);
+    free(a);
+}
+
+void directory_cache_remove_apps(struct directory_account *a)
+{
+    while (a->apps != NULL) {
+        struct app_password *gone = a->apps;
+        a->apps = gone->next;
+        free_app(gone);
+    }
+}
+
 void directory_cache_remove_app(struct directory_account *a, struct span label)
 {
     for (struct app_password **at = &a->apps; *at != NULL; at = &(*at)->next)
         if (span_eq(span_z((*at)->label), label)) {
             struct app_password *gone = *at;
             *at = gone->next;
-            OPENSSL_cleanse(gone, sizeof *gone);
-            free(gone);
+            free_app(gone);
             return;
         }
 }

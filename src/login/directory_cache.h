@@ -66,6 +66,7 @@ void directory_cache_add_domain_alias(struct directory_cache *c, struct span nam
 void directory_cache_add_alias(struct directory_cache *c, struct span address, struct span targets);
 void directory_cache_add_app(struct directory_account *a, const struct app_password *app);
 void directory_cache_remove_app(struct directory_account *a, struct span label);
+void directory_cache_remove_apps(struct directory_account *a); /* all */
 void directory_cache_remove(struct directory_cache *c, struct span address); /* account or alias */
 void directory_cache_remove_domain(struct directory_cache *c, struct span name); /* with all that is in it */
 void directory_cache_remove_domain_alias(struct directory_cache *c, struct span name);

@@ -448,6 +448,8 @@ static int set_password(struct directory_db *db, struct directory_change *c, str
 {
     const struct password_verifier *v = &c->verifier;
 
+    if (c->revoke_apps && run(db, f, "DELETE FROM app_password WHERE account = ?1", "i", (int64_t)c->account) < 0)
+        return -1;
     return run(db, f, "UPDATE account SET salt = ?1, iterations = ?2, stored_key = ?3, server_key = ?4 WHERE id = ?5",
                "bibbi", bytes(v->salt, PASSWORD_SALT), (int64_t)v->iterations, bytes(v->stored_key, PASSWORD_KEY),
                bytes(v->server_key, PASSWORD_KEY), (int64_t)c->account);

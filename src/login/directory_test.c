@@ -525,6 +525,7 @@ static void domains_go(void **state)
     assert_string_equal(rcpt("abuse@third.test"), "OK alice@demo.test");
     assert_int_equal(remove_domain("other.test", true), 0);
     assert_int_equal(c.n_gone, 1);
+    assert_int_equal(c.leads.all, 1);
     for (int again = 0; again < 2; again++) {
         assert_string_equal(rcpt("bob@other.test"), "NOT_OURS");
         assert_string_equal(rcpt("a@other.test"), "NOT_OURS");
@@ -712,9 +713,9 @@ static void passwords_are_kept(void **state)
     assert_int_equal(password_prepare(&p, SPAN("pencil"), &f), 0);
     assert_true(password_check(&a->verifier, &p));
     before = a->verifier;
-    assert_int_equal(finish(directory_plan_password(d, SPAN("ALICE@demo.test"), &c, &mem, &f), &c), 0);
+    assert_int_equal(finish(directory_plan_password(d, SPAN("ALICE@demo.test"), false, &c, &mem, &f), &c), 0);
     assert_memory_not_equal(before.salt, a->verifier.salt, PASSWORD_SALT);
-    assert_int_equal(directory_plan_password(d, SPAN("nobody@demo.test"), &c, &mem, &f), -1);
+    assert_int_equal(directory_plan_password(d, SPAN("nobody@demo.test"), false, &c, &mem, &f), -1);
     before = a->verifier;
     reopen();
     a = directory_cache_account(directory_memory(d), SPAN("alice@demo.test"));

@@ -212,7 +212,14 @@ WAITS void auth_admin_domain_remove(struct ipc_req *req)
         return;
     rc = directory_plan_domain_remove(auth.directory, in->name, in->accounts != 0, &job.change, req->mem, &f);
     out.accounts = job.change.n_gone;
-    auth_admin_finish(req, &job, rc, &out, &f);
+    out.leads = job.change.leads.all;
+    out.aliases.v = job.change.leads.v;
+    out.aliases.n = (uint32_t)job.change.leads.n;
+    out.removed = out.leads == 0 || in->forwards == 1;
+    if (rc == 0 && !out.removed)
+        answer(req, 0, &out, &f);
+    else
+        auth_admin_finish(req, &job, rc, &out, &f);
 }
 
 WAITS void auth_admin_domain_alias_add(struct ipc_req *req)
@@ -230,12 +237,22 @@ WAITS void auth_admin_domain_alias_add(struct ipc_req *req)
 WAITS void auth_admin_domain_alias_remove(struct ipc_req *req)
 {
     const struct msg_domain_alias_remove *in = req->in;
-    struct msg_domain_alias_remove_r out = {};
+    struct msg_domain_alias_remove_r out = {0};
     struct change_job job = {0};
     struct fail f;
+    int rc;
 
-    if (auth_admin_turn(req))
-        auth_admin_finish(req, &job, directory_plan_domain_alias_remove(auth.directory, in->name, &job.change, req->mem, &f), &out, &f);
+    if (!auth_admin_turn(req))
+        return;
+    rc = directory_plan_domain_alias_remove(auth.directory, in->name, &job.change, req->mem, &f);
+    out.leads = job.change.leads.all;
+    out.aliases.v = job.change.leads.v;
+    out.aliases.n = (uint32_t)job.change.leads.n;
+    out.removed = out.leads == 0 || in->forwards == 1;
+    if (rc == 0 && !out.removed)
+        answer(req, 0, &out, &f);
+    else
+        auth_admin_finish(req, &job, rc, &out, &f);
 }
 
 WAITS void auth_admin_account_add(struct ipc_req *req)
@@ -253,11 +270,15 @@ WAITS void auth_admin_account_passwd(struct ipc_req *req)
 {
     const struct msg_account_passwd *in = req->in;
     struct change_job job = {.password = in->password};
-    struct msg_account_passwd_r out = {};
+    struct msg_account_passwd_r out = {0};
     struct fail f;
+    int rc;
 
-    if (auth_admin_turn(req))
-        auth_admin_finish(req, &job, directory_plan_password(auth.directory, in->address, &job.change, req->mem, &f), &out, &f);
+    if (!auth_admin_turn(req))
+        return;
+    rc = directory_plan_password(auth.directory, in->address, in->revoke_apps == 1, &job.change, req->mem, &f);
+    out.apps = (uint32_t)job.change.n_apps;
+    auth_admin_finish(req, &job, rc, &out, &f);
 }
 
 WAITS void auth_admin_account_state(struct ipc_req *req)
@@ -334,7 +355,7 @@ static WAITS void raise_coro(void *arg)
     struct fail f;
 
     if (begin(&f) == 0) {
-        if (directory_plan_password(auth.directory, span_z(job->address), &c->change, &job->mem, &f) == 0 &&
+        if (directory_plan_password(auth.directory, span_z(job->address), false, &c->change, &job->mem, &f) == 0 &&
             !c->change.keep_salt && memcmp(c->change.verifier.stored_key, job->stored_key, PASSWORD_KEY) == 0) {
             work_run(raise_run, job);
             if (c->broken)

@@ -142,7 +142,9 @@ static void names(void **state)
     struct msg_domain_alias_add_r alias;
     struct msg_alias_add_r made;
     struct msg_account_find_r found;
+    struct msg_domain_alias_remove_r unnamed;
     struct msg_domain_remove_r removed;
+    struct msg_domain_add_r second;
     struct msg_rcpt_check_r rcpt;
     struct msg_account_gone gone;
     struct msg_session_add add;
@@ -180,8 +182,18 @@ static void names(void **state)
     assert_true(span_eq(rcpt.forwards.v[0].address, SPAN("jon@example.net")) && rcpt.forwards.v[0].via.n == 0);
     assert_int_equal(CALL(from_store, srs_make, &srs, .sender = SPAN("jon@example.net"), .via = SPAN("x@y.test")), -1);
     assert_int_equal(CALL(admin, domain_remove, &removed, .name = SPAN("demo.test")), -1);
+    assert_int_equal(CALL(admin, domain_add, &second, .name = SPAN("third.test"), .admin = SPAN("eve@third.test"),
+                          .password = SPAN("horse battery")), 0);
+    assert_int_equal(CALL(admin, alias_add, &made, .address = SPAN("in@third.test"), .targets = SPAN("bob@other.test")), 0);
     assert_int_equal(CALL(admin, domain_remove, &removed, .name = SPAN("demo.test"), .accounts = 1), 0);
-    assert_int_equal(removed.accounts, 2);
+    assert_true(removed.removed == 0 && removed.leads == 1 && removed.aliases.n == 1);
+    assert_true(span_eq(removed.aliases.v[0].address, SPAN("in@third.test")));
+    assert_int_equal(CALL(admin, domain_alias_remove, &unnamed, .name = SPAN("other.test")), 0);
+    assert_true(unnamed.removed == 1 && unnamed.leads == 0); /* the alias was kept under the domain's own name */
+    assert_int_equal(CALL(admin, domain_remove, &removed, .name = SPAN("demo.test"), .accounts = 1, .forwards = 1), 0);
+    assert_true(removed.removed == 1 && removed.accounts == 2 && removed.leads == 1);
+    assert_int_equal(CALL(front, rcpt_check, &rcpt, .address = SPAN("in@third.test")), 0);
+    assert_true(rcpt.forwards.n == 1 && span_eq(rcpt.forwards.v[0].address, SPAN("bob@demo.test")));
     for (int i = 0; i < 2; i++) { /* in whatever order the accounts go */
         unsigned id, kind;
         struct span body = read_frame(store, &id, &kind);

@@ -165,22 +165,25 @@
 #define MSG_domain_list_r(F, L) L(domain_row, domains)
 #define MSG_domain_admin(F, L) F(bytes, name) F(bytes, admin)
 #define MSG_domain_admin_r(F, L)
-/* accounts 1: with its accounts and all their mail; else a domain that has some is refused. Its aliases go with it. */
-#define MSG_domain_remove(F, L) F(bytes, name) F(u32, accounts)
-#define MSG_domain_remove_r(F, L) F(u64, accounts)
+/* accounts 1: with its accounts and all their mail; else a domain that has some is refused. Its aliases go with it.
+ * forwards 1: aliases of other domains that lead there shall send mail out from then on; else, when there are some, nothing
+ * is removed and removed is 0. leads: how many there are, aliases: the first of them. */
+#define MSG_domain_remove(F, L) F(bytes, name) F(u32, accounts) F(u32, forwards)
+#define MSG_domain_remove_r(F, L) F(u32, removed) F(u64, accounts) F(u64, leads) L(alias_row, aliases)
 /* Another name for a domain of ours: every address of the one is an address of the other. */
 #define MSG_domain_alias_add(F, L) F(bytes, name) F(bytes, domain)
 #define MSG_domain_alias_add_r(F, L)
 #define MSG_domain_alias_list(F, L)
 #define MSG_domain_alias_list_r(F, L) L(domain_alias_row, aliases)
-#define MSG_domain_alias_remove(F, L) F(bytes, name)
-#define MSG_domain_alias_remove_r(F, L)
+#define MSG_domain_alias_remove(F, L) F(bytes, name) F(u32, forwards)
+#define MSG_domain_alias_remove_r(F, L) F(u32, removed) F(u64, leads) L(alias_row, aliases)
 #define MSG_account_add(F, L) F(bytes, address) F(bytes, password) F(bytes, lang)
 #define MSG_account_add_r(F, L) F(u64, account)
 #define MSG_account_list(F, L) F(bytes, after) /* 500 a reply, in order of address; after: the last one seen */
 #define MSG_account_list_r(F, L) L(account_row, accounts)
-#define MSG_account_passwd(F, L) F(bytes, address) F(bytes, password)
-#define MSG_account_passwd_r(F, L)
+/* revoke_apps 1: its app passwords go, else they stay good. apps: how many of them. */
+#define MSG_account_passwd(F, L) F(bytes, address) F(bytes, password) F(u32, revoke_apps)
+#define MSG_account_passwd_r(F, L) F(u32, apps)
 #define MSG_account_state(F, L) F(bytes, address) F(u32, disabled)
 #define MSG_account_state_r(F, L)
 #define MSG_account_remove(F, L) F(bytes, address)

@@ -5,6 +5,7 @@ import poplib
 import re
 import smtplib
 import subprocess
+import time
 
 import pytest
 
@@ -211,6 +212,29 @@ def test_app_passwords(box):
     box.cli("account", "app-password", "remove", who, "phone")
     assert not imap_plain(box, who, everything)
     assert imap_plain(box, who, "another password")
+
+
+def test_a_new_password_and_the_programs(box):
+    """It leaves app passwords alone and says so; --revoke-apps takes them, and the sessions that they opened."""
+    who = "gina@example.test"
+    box.cli("account", "add", who, "--password-stdin", input=PASSWORD + "\n")
+    change = ("account", "passwd", who, "--password-stdin")
+    assert "app password" not in box.cli(*change, input="second password\n")
+    phone = app_password(box, who, "phone")
+    app_password(box, who, "tablet")
+    assert "Its 2 app passwords stay good: --revoke-apps" in box.cli(*change, input="third password\n")
+    assert imap_plain(box, who, phone)
+    with imap(box) as m:
+        m.login(who, phone)
+        assert "Its 2 app passwords are good no more." in box.cli(*change, "--revoke-apps", input="fourth password\n")
+        end = time.monotonic() + 30
+        while m.select()[0] == "OK": # store hears of it within a moment
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert not imap_plain(box, who, phone)
+    assert box.cli("account", "app-password", "list", who, "--plain") == ""
+    with imap(box) as m: # with a salt of its own again
+        m.authenticate("SCRAM-SHA-256", Scram(who, "fourth password").step)
 
 
 def test_attempts_are_told(box):
