@@ -41,6 +41,7 @@
     X(IMAP_RANGES, 10000, 100, 100000, "ranges", "in one set of message numbers")                                      \
     X(IMAP_DEPTH, 16, 4, 64, "levels", "of parentheses in a command")                                                  \
     X(IMAP_LOGIN_S, 60, 5, 3600, "seconds", "for the whole login")                                                     \
+    X(IMAP_KEPT_BYTES, 16777216, 0, 1073741824, "bytes", "views of mailboxes that sessions left, all together; 0: none")   \
     X(IMAP_IDLE_S, 1800, 1800, 86400, "seconds", "autologout; RFC 9051 5.4 wants at least 30 minutes")                 \
     X(IMAP_ERRORS, 20, 2, 1000, "errors", "in a row before the connection is closed")                                  \
     X(SASL_LINE, 12288, 12288, 65536, "octets", "RFC 4954 4")                                                          \

@@ -109,8 +109,8 @@ void imap_session_deselect(struct imap *s)
 {
     if (s->state != IMAP_SELECTED)
         return;
-    imap_view_done(&s->view);
     imap_surrogate_drop(s);
+    imap_view_keep(s->account, &s->view);
     s->state = IMAP_AUTHENTICATED;
 }
 

@@ -42,8 +42,9 @@ struct imap_view {
 
 void imap_view_init(struct imap_view *v);
 void imap_view_done(struct imap_view *v);
+void imap_view_keep(uint64_t account, struct imap_view *v); /* the same, and the next session that selects it is faster */
 
-/* Loads a mailbox (windows of member_scan). 0 or -1 with *f; imap_view_done is due in both cases. */
+/* Loads a mailbox (windows of member_view), or takes one that was kept and what changed since. 0 or -1 with *f; imap_view_done is due in both cases. */
 WAITS int imap_view_open(struct imap *s, const struct msg_mailbox_row *row, struct fail *f);
 /* Takes in what changed in the mailbox since; changes no number. 0 or -1 with *f. After a write of one's own this gives
  * the new flags and modseqs; `changed` is set on them as on those of others. */

@@ -5,7 +5,7 @@
 #include "base/vec.h"
 #include "imap/imap_session.h"
 
-enum { WINDOW = 1500, FLYING = 4, CHANGES = 1000 };
+enum { WINDOW = 1500, FLYING = 4, CHANGES = 1000 }; /* CHANGES: in an answer; of more a mailbox is rather listed anew */
 
 static void reserve(struct imap_view *v, uint32_t more)
 {
@@ -123,17 +123,38 @@ static WAITS int load(struct imap *s, uint64_t total, uint64_t uidnext, struct i
     return r;
 }
 
+/* A modseq is given for each change in the account, so the difference tells how many there are at most. */
+static WAITS int open_kept(struct imap *s, const struct msg_mailbox_row *row, uint64_t now, bool *found, struct fail *f)
+{
+    struct imap_view *v = &s->view;
+    *found = imap_view_kept(s->account, row->mailbox, row->uidvalidity, now - MIN_OF(now, (uint64_t)CHANGES), v);
+    if (!*found)
+        return 0;
+    v->uidnext = MAX_OF(v->uidnext, row->uidnext);
+    if (v->modseq < now && imap_view_refresh(s, f) < 0)
+        return -1;
+    imap_view_settle(v);
+    return 0;
+}
+
 WAITS int imap_view_open(struct imap *s, const struct msg_mailbox_row *row, struct fail *f)
 {
     struct imap_view *v = &s->view;
+    bool found;
     imap_view_init(v);
-    v->mailbox = row->mailbox;
-    v->uidvalidity = row->uidvalidity;
-    v->uidnext = row->uidnext;
     if (!feed_is_open(&s->feed) && feed_open(&s->feed, s->account, imap_session_handle(s), f) < 0)
         return -1;
     /* All of this was committed before the listing begins, so the listing has it; what comes later is asked for later. */
-    v->modseq = MAX_OF(s->feed.modseq, row->modseq);
+    uint64_t now = MAX_OF(s->feed.modseq, row->modseq);
+    int r = open_kept(s, row, now, &found, f);
+    if (r == 0 && found && v->lost)
+        r = fail_perm(f, "5.2.0", "the mailbox was just removed");
+    if (r < 0 || found)
+        return r;
+    v->mailbox = row->mailbox;
+    v->uidvalidity = row->uidvalidity;
+    v->uidnext = row->uidnext;
+    v->modseq = now;
     reserve(v, (uint32_t)MIN_OF(row->total, (uint64_t)UINT32_MAX / 64));
     if (load(s, row->total, row->uidnext, v, f) < 0)
         return -1;

@@ -164,7 +164,7 @@ static const char version_5[] =
     " account INTEGER NOT NULL, address BLOB NOT NULL, last_s INTEGER NOT NULL, messages INTEGER NOT NULL,"
     " PRIMARY KEY(account, address)) WITHOUT ROWID;";
 
-/* Keys of threads that ended go in order of the keys, not with their thread (doc/decisions/15-thread-keys.md). */
+/* Keys of threads that ended go in order of the keys, not with their thread (doc/decisions/17-thread-keys.md). */
 static const char version_6[] = "DROP INDEX thread_key_thread;";
 
 /* A resume is on its way (store_queue_suspend.c): rows up to rid `done` have got their time back, as of until_ms; 0: none is. */
