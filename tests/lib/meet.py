@@ -5,7 +5,7 @@ SMTP, in one signed DNS.
         north = m.server("north.test", "anna", "bert")     # mx.north.test; its accounts
         south = m.server("south.test", "carl", domains=("other.test",), options={"limits.smtp_rcpts": 100})
         north.submit("anna@north.test", "carl@south.test")
-        assert final(north, "carl@south.test")[-1]["result"] == "delivered"
+        final(north, "carl@south.test", "delivered")
         assert south.inbox("carl@south.test")
 """
 import base64
@@ -58,10 +58,11 @@ def results(server, to):
     return found
 
 
-def first(server, to):
-    """The first result of a recipient."""
-    got = wait_for(lambda: results(server, to))
-    assert got, to + "\n" + server.log_tail()
+def waits(server, to, word):
+    """The result of a recipient whose mail waits, because of something with `word` in it."""
+    got = wait_for(lambda: [r for r in results(server, to) if word in f"{r['status']} {r['text']}"])
+    assert got, f"{to}: {word} is not in {results(server, to)[-2:]}\n" + server.log_tail(8)
+    assert {r["result"] for r in results(server, to)} == {"deferred"}, results(server, to)
     return got[0]
 
 
@@ -127,6 +128,7 @@ class Place(Server):
         """The messages of an INBOX as they are. empty: they are removed then."""
         box = imaplib.IMAP4("127.0.0.1", self.port["imap"])
         box.authenticate("PLAIN", lambda _: f"\0{who}\0{PASSWORD}".encode())
+        box.enable("UTF8=ACCEPT")  # RFC 6855: else what is not ASCII comes as a surrogate
         box.select("INBOX", readonly=not empty)
         found = []
         if box.untagged_responses["EXISTS"][-1] != b"0":
