@@ -13,7 +13,7 @@ static void lower(char *out, struct span s)
         out[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] | 0x20) : s.p[i];
 }
 
-/* RFC 5891 5 */
+/* RFC 5891 5, with the code points and contexts of RFC 5892 and the Bidi rule of RFC 5893 2 */
 size_t idna_ascii(struct span domain, char *out, size_t room)
 {
     char z[DOMAIN_MOST + 1];

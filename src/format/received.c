@@ -33,6 +33,7 @@ void received_write(struct str *out, const struct received *r)
 {
     char date[32];
     struct str v;
+    struct span cipher = r->tls, version = span_split(&cipher, ' ');
     str_init(&v, out->mem);
     str_addz(&v, "from ");
     add_plain(&v, r->helo.n > 0 ? r->helo : SPAN("unknown"), false);
@@ -40,9 +41,10 @@ void received_write(struct str *out, const struct received *r)
     clause(&v, span_find_char(r->peer, ':') >= 0 ? " ([IPv6:" : " ([", r->peer, "])");
     clause(&v, " by ", r->by, "");
     clause(&v, " with ", r->protocol, "");
-    clause(&v, " (", r->tls, ")");
+    clause(&v, " (", version, ")");
     clause(&v, " id ", r->id, "");
     clause(&v, " for <", r->rcpt, ">");
+    clause(&v, " tls ", cipher, ""); /* RFC 8314 4.3: by its registered name, behind the clauses of RFC 5321 */
     clock_rfc5322(r->time_s, date);
     str_addz(&v, "; ");
     str_addz(&v, date);

@@ -10,7 +10,7 @@ struct received {
     struct span peer;       /* its address as text, "192.0.2.1" or "2001:db8::1" */
     struct span by;         /* our name */
     struct span protocol;   /* RFC 3848: ESMTP, ESMTPS, ESMTPSA, SMTP, LMTP... */
-    struct span tls;        /* "TLSv1.3 TLS_AES_256_GCM_SHA384" */
+    struct span tls;        /* "TLSv1.3 TLS_AES_256_GCM_SHA384": version, cipher suite by its registered name */
     struct span id;         /* trace id */
     struct span rcpt;       /* the one recipient; empty when there are several (RFC 5321 7.2) */
     int64_t time_s;

@@ -172,6 +172,7 @@ static void what_may_be_a_domain(void **state)
         "a.test.",   "-a.test",     "a-.test",      "a_b.test",      "a b.test",     "../a.test",   "xn--a.test",
         "ab--c.test", "\xff.test",  "a.test\n",     "xn--bcher-kva\xc3\xa9.test", "\xe2\x98\x83\xe2\x80\x8d.test",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.test",
+        "\327\220a.test", "1\327\220.test", "a\342\200\215b.test", "\315\270.test", /* RFC 5893 2; RFC 5892 A.2; unassigned */
     };
 
     assert_int_equal(add_domain("demo.test", "alice@demo.test"), 0);

@@ -109,7 +109,8 @@ struct span conn_tls_info(const struct conn *c, struct arena *mem)
 {
     if (!conn_tls(c))
         return SPAN_NONE;
-    return arena_printf(mem, "%s %s", SSL_get_version(c->ssl), SSL_get_cipher_name(c->ssl));
+    return arena_printf(mem, "%s %s", SSL_get_version(c->ssl),
+                        SSL_CIPHER_standard_name(SSL_get_current_cipher(c->ssl)));
 }
 
 bool conn_tls_binding(const struct conn *c, unsigned char out[TLS_BINDING])

@@ -185,7 +185,7 @@ static enum tls_cause cause_of(long result, enum tls_verify verify)
 void tls_client_judge(SSL *ssl, const struct tls_client_want *want, struct tls_client_got *got)
 {
     snprintf(got->version, sizeof got->version, "%s", SSL_get_version(ssl));
-    snprintf(got->cipher, sizeof got->cipher, "%s", SSL_get_cipher_name(ssl));
+    snprintf(got->cipher, sizeof got->cipher, "%s", SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
     SSL_set_app_data(ssl, NULL); /* want is the caller's */
     if (want->verify == TLS_WANT_ANY || got->tlsa_unusable)
         return;

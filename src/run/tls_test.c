@@ -303,9 +303,9 @@ static void test_versions(void **state)
         const char *starttls, *info;
     } table[] = {
         {TLS1_3_VERSION, NULL, "TLSv1.3 TLS_AES_256_GCM_SHA384"},
-        {TLS1_2_VERSION, NULL, "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384"},
+        {TLS1_2_VERSION, NULL, "TLSv1.2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
         {TLS1_3_VERSION, "STARTTLS\r\n", "TLSv1.3 TLS_AES_256_GCM_SHA384"},
-        {TLS1_2_VERSION, "STARTTLS\r\n", "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384"},
+        {TLS1_2_VERSION, "STARTTLS\r\n", "TLSv1.2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
         {0, NULL, "TLSv1.3 TLS_AES_256_GCM_SHA384"},
         {TLS1_1_VERSION, NULL, NULL},
     };
