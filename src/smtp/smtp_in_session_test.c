@@ -357,7 +357,7 @@ static WAITS void memory(void)
 /* As auth and the front begin a session of the sendmail command: bob is there before the first word. */
 static WAITS void run_of_bob(struct conn *c, struct session_env *env)
 {
-    static const struct session_login bob = {.handle = "0123456789abcde" "f", .uid = 33, .address_n = 16, .address = "bob@example.test"};
+    static const struct session_login bob = {.handle = "0123456789abcdef", .uid = 33, .address_n = 16, .address = "bob@example.test"};
     env->login = &bob;
     smtp_in_session_run(c, env);
 }

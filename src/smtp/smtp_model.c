@@ -113,7 +113,7 @@ static void reset(struct model *m)
 
 static bool submits(const struct model *m)
 {
-    return m->service == SERVICE_submission || m->service == SERVICE_submissions;
+    return m->service == SERVICE_submission || m->service == SERVICE_submissions || m->service == SERVICE_sendmail;
 }
 
 /* ---- MAIL and RCPT ------------------------------------------------------------------------------------------------------- */
@@ -540,8 +540,8 @@ static enum verb verb_of(const struct model *m, struct span word)
     bool lmtp = m->service == SERVICE_lmtp;
     bool there = v == EHLO || v == HELO ? !lmtp
                  : v == LHLO            ? lmtp
-                 : v == AUTH            ? submits(m)
-                 : v == STARTTLS        ? m->service != SERVICE_submissions
+                 : v == AUTH            ? submits(m) && m->service != SERVICE_sendmail
+                 : v == STARTTLS        ? m->service != SERVICE_submissions && m->service != SERVICE_sendmail
                                         : true;
     return there ? (enum verb)v : NONE;
 }
@@ -641,7 +641,7 @@ void smtp_model_run(enum service_id service, bool loopback, bool tls, struct spa
                     struct arena *mem)
 {
     struct model m = {.out = out, .mem = mem, .service = service, .loopback = loopback, .tls_possible = tls,
-                      .in = input};
+                      .login = service == SERVICE_sendmail, .in = input};
     *out = (struct smtp_model){0};
     str_init(&out->codes, mem);
     str_init(&out->stored, mem);

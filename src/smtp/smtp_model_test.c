@@ -64,7 +64,7 @@ static struct span dialogue(uint64_t number, struct arena *mem)
     struct str s;
     str_init(&s, mem);
     next(&random, 2);
-    str_addc(&s, (char)next(&random, 32));
+    str_addc(&s, (char)next(&random, 64));
     uint64_t n = 3 + next(&random, 40);
     if (next(&random, 4) != 0)
         str_addz(&s, (s.p[0] & 3) == 2 ? "LHLO c.example\r\n" : "EHLO c.example\r\n");
