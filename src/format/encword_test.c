@@ -131,7 +131,7 @@ static void charsets(void **state)
 /* What is written is read again as it was; no word is longer than 75 or cuts a character. */
 static void written(void **state)
 {
-    static const char *const texts[] = {"", "a", "\xc3\xbc", "Gr\xc3\xbc\xc3\x9f" "e, =?_ \"(x)\" <a@b.test>", "\xe6\x97\xa5 \xf0\x9f\x98\x80 ."};
+    static const char *const texts[] = {"", "a", "\xc3\xbc", ("Gr\xc3\xbc\xc3\x9f" "e, =?_ \"(x)\" <a@b.test>"), "\xe6\x97\xa5 \xf0\x9f\x98\x80 ."};
     struct arena mem;
     struct str in, out, back;
     arena_init(&mem);
