@@ -139,6 +139,7 @@ def test_stopped_while_relaying():
         wait_for(lambda: all(peer.taken(t) for t in to), 20)
         once_or_noted(w.server, peer, to)
         assert len(peer.taken()) == 30, "an orderly stop makes no copies"
+        assert "ev=queue.maybe_twice" not in w.server.log_text(), "and leaves nothing in doubt: attempts ahead are taken back"
     except BaseException:
         w.close(*sys.exc_info())
         raise

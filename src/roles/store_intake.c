@@ -53,10 +53,27 @@ static WAITS int ask_passed(struct intake *x, struct msg_scan_fields_r *out)
     return rc;
 }
 
+/* False: the name is nowhere in the bytes, so no field has it; scan need not look. */
+static bool may_have_passed(const struct intake *x)
+{
+    static const struct span name = SPAN("Delivered-To");
+    struct span rest = x->in->body;
+    if (rest.n != x->in->size)
+        return true;
+    for (ptrdiff_t at; (at = span_find_char(rest, '-')) >= 0; rest = span_from(rest, (size_t)at + 1)) {
+        size_t end = (size_t)(rest.p - x->in->body.p + at) + 3; /* behind "-to" */
+        if (end >= name.n && span_eq_nocase(span_sub(x->in->body, end - name.n, name.n), name))
+            return true;
+    }
+    return false;
+}
+
 /* Has the message been at this alias before? 1, 0, -1. */
 static WAITS int went_round(struct intake *x, struct span via)
 {
     struct msg_scan_fields_r r;
+    if (!may_have_passed(x))
+        return 0;
     if (ask_passed(x, &r) != 0)
         return -1;
     for (uint32_t i = 0; i < r.values.n; i++)
@@ -67,23 +84,43 @@ static WAITS int went_round(struct intake *x, struct span via)
 
 /* ---- aliases ---- */
 
-static WAITS int alias_ask(struct intake *x, struct alias *a, struct span via)
+static WAITS int alias_leads(struct intake *x, struct alias *a, struct ipc_pending *leads, struct ipc_pending **srs)
 {
     struct arena *mem = x->req->mem;
-    *a = (struct alias){.via = via};
-    if (IPC_CALL(ROLE_AUTH, rcpt_check, &(struct msg_rcpt_check){.address = via}, &a->leads, mem, &x->fail) < 0)
+    if (ipc_finish(leads, &a->leads, mem, 0, &x->fail) < 0)
         return -1;
     bool returns = a->leads.forwards.n == 1 && a->leads.forwards.v[0].via.n == 0; /* a bounce to an SRS address of ours */
     if (returns)
         return x->in->sender.n == 0 ? 0 : fail_perm(&x->fail, "5.7.1", "only reports go back to that address");
-    int round = a->leads.status == RCPT_OK && a->leads.forwards.n > 0 ? went_round(x, via) : 0;
+    int round = a->leads.status == RCPT_OK && a->leads.forwards.n > 0 ? went_round(x, a->via) : 0;
     if (round != 0)
         return round < 0 ? -1 : fail_perm(&x->fail, "5.4.6", "mail loop: the message was forwarded from here before");
-    struct msg_srs_make ask = {.sender = x->in->sender, .via = via};
-    if (IPC_CALL(ROLE_AUTH, srs_make, &ask, &a->srs, mem, &x->fail) < 0)
+    struct ipc_pending *p = *srs;
+    *srs = NULL;
+    if (ipc_finish(p, &a->srs, mem, 0, &x->fail) < 0)
         return -1;
-    a->before = arena_printf(mem, "Delivered-To: %.*s\r\n", SPAN_ARGS(via));
+    a->before = arena_printf(mem, "Delivered-To: %.*s\r\n", SPAN_ARGS(a->via));
     return 0;
+}
+
+/* Both questions at once, though the second may turn out to be none. */
+static WAITS int alias_ask(struct intake *x, struct alias *a, struct span via)
+{
+    struct msg_rcpt_check check = {.address = via};
+    struct msg_srs_make make = {.sender = x->in->sender, .via = via};
+    *a = (struct alias){.via = via};
+    struct ipc_pending *leads = ipc_begin(ROLE_AUTH, MSG_ID_rcpt_check, &check, &x->fail);
+    if (leads == NULL)
+        return -1;
+    struct ipc_pending *srs = ipc_begin(ROLE_AUTH, MSG_ID_srs_make, &make, &x->fail);
+    if (srs == NULL) {
+        ipc_forget(leads);
+        return -1;
+    }
+    int rc = alias_leads(x, a, leads, &srs);
+    if (srs != NULL)
+        ipc_forget(srs);
+    return rc;
 }
 
 static WAITS struct alias *alias_of(struct intake *x, struct span via)

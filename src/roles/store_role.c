@@ -549,7 +549,7 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_store_stats, .call = on_store_stats},   {.id = MSG_ID_room, .call = on_store_read},
     {.id = MSG_ID_send_check, .call = on_plain_read},     {.id = MSG_ID_events, .call = on_events},
     {.id = MSG_ID_queue_domains, .call = store_out_relay}, {.id = MSG_ID_queue_lease, .call = store_out_relay},
-    {.id = MSG_ID_queue_attempt, .call = store_out_relay}, {.id = MSG_ID_queue_result, .call = store_out_relay},
+    {.id = MSG_ID_queue_note, .call = store_out_relay},
     {.id = MSG_ID_queue_return, .post = store_out_return}, {.id = MSG_ID_queue_read, .call = on_store_read},
     {.id = MSG_ID_queue_list, .call = on_store_read},     {.id = MSG_ID_queue_change, .call = store_out_people},
     {.id = MSG_ID_queue_suspend, .call = store_out_people}, {.id = MSG_ID_event_note, .post = on_event_note},

@@ -50,11 +50,19 @@
 /* waiting: recipients not done and not held. due_ms: of the first one. */
 #define MSG_queue_domain(F, L) F(bytes, domain) F(u64, waiting) F(i64, due_ms) F(u32, suspended)
 #define MSG_queue_rid(F, L) F(u64, rid)
+/* Another server, as events tell of it. host: "name [ip]"; tls: how the session is protected, in words ("TLSv1.3, DANE"). */
+#define MSG_queue_place(F, L) F(bytes, host) F(bytes, tls)
+/* A recipient who may get the message at that place as soon as this is durable. Those of a message follow each other. */
+#define MSG_queue_try(F, L) F(u64, qid) F(u64, rid) F(u32, place)
+/* Of a message that is tried, in their order. refused: nothing of it may go out, for this relay does not have it (any more).
+ * text: the whole message as it goes out, when it is small and in memory; else empty, and for queue_read. */
+#define MSG_queue_begun(F, L) F(u64, qid) F(u32, refused) F(bytes, text)
 /* What came of one recipient. outcome: enum queue_outcome. code, status, text: the far side's last answer ("550", "5.1.1"
  * and its words without them), or our own reason with code 0. due_ms: when to try again, for QUEUE_DEFERRED. cause: a row
  * of the table of causes, 0 = none. flags: enum queue_done_flag. */
 #define MSG_queue_done(F, L)                                                                                           \
-    F(u64, rid) F(u32, outcome) F(u32, code) F(bytes, status) F(bytes, text) F(i64, due_ms) F(u32, cause) F(u32, flags)
+    F(u64, rid) F(u32, place) F(u32, outcome) F(u32, code) F(bytes, status) F(bytes, text) F(i64, due_ms)              \
+    F(u32, cause) F(u32, flags)
 /* A recipient as `postel queue` shows it. state: enum queue_state. last_*: of the last attempt. */
 #define MSG_queue_row(F, L)                                                                                            \
     F(u64, rid) F(u64, qid) F(bytes, trace) F(bytes, sender) F(bytes, address) F(bytes, domain) F(u32, state)          \
@@ -112,8 +120,8 @@
     R(rcpt_target) R(rcpt_forward) R(tls_chain) R(domain_row) R(domain_alias_row) R(account_row) R(app_password_row) R(login_row) R(alias_row) R(ingest_target) R(ingest_result)            \
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
     R(kv_row) R(email_slice) R(email_slice_got) R(search_hit) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
-    R(ingest_remote) R(ingest_note) R(queue_message) R(queue_rcpt) R(queue_domain) R(queue_rid) R(queue_done)          \
-    R(queue_row) R(event_row) R(dns_record)
+    R(ingest_remote) R(ingest_note) R(queue_message) R(queue_rcpt) R(queue_domain) R(queue_rid) R(queue_place)         \
+    R(queue_try) R(queue_begun) R(queue_done) R(queue_row) R(event_row) R(dns_record)
 
 /* ---- auth ----------------------------------------------------------------------------------------------------- */
 
@@ -401,7 +409,7 @@
 /* Posted at the commit that gives a domain something to do earlier than relay was told before. */
 #define MSG_queue_ready(F, L) F(bytes, domain) F(i64, due_ms)
 /* Leases what is due for a domain: fresh before old (few tries first), then the longest due; at most so many messages and
- * recipients, and what fits a frame. The lease is this relay's until queue_result, queue_return, or its channel closes.
+ * recipients, and what fits a frame. The lease is this relay's until queue_note, queue_return, or its channel closes.
  * next_due_ms: of what was not leased, 0 = nothing waits. */
 #define MSG_queue_lease(F, L) F(bytes, domain) F(u32, messages) F(u32, rcpts)
 #define MSG_queue_lease_r(F, L) F(i64, next_due_ms) L(queue_message, messages) L(queue_rcpt, rcpts)
@@ -409,13 +417,11 @@
 /* At most 131,072 bytes of a leased message as it goes out. */
 #define MSG_queue_read(F, L) F(u64, qid) F(u64, offset) F(u32, length)
 #define MSG_queue_read_r(F, L) F(u64, size) F(bytes, data)
-/* Durable before the final dot (REL-03): these recipients may get the message from `host` now. */
-#define MSG_queue_attempt(F, L) F(bytes, host) F(bytes, tls) L(queue_rid, rids)
-#define MSG_queue_attempt_r(F, L)
-/* What came of leased recipients; durable with the reply. host: "name [ip]" that answered; tls: how it was protected, in
- * words ("TLSv1.3, DANE"). A recipient that is done already is left as it is. */
-#define MSG_queue_result(F, L) F(bytes, host) F(bytes, tls) L(queue_done, done)
-#define MSG_queue_result_r(F, L)
+/* Attempts that begin, and behind them results, of all sessions of relay that have some; durable with the reply. An attempt is
+ * told before its final dot goes out (REL-03), and once more when it moves to another place. A recipient that is done already
+ * stays so. place: an index of places. */
+#define MSG_queue_note(F, L) L(queue_place, places) L(queue_try, tries) L(queue_done, done)
+#define MSG_queue_note_r(F, L) L(queue_begun, begun)
 /* The queue, for people. Empty filters match all; domain, sender, address: exact, or "*@domain" for an address. state: 1
  * + enum queue_state, 0 = any. after: the last rid told. */
 #define MSG_queue_list(F, L)                                                                                           \
@@ -571,8 +577,7 @@
     CALL(queue_lease, ROLE_STORE, FROM_RELAY, 0)                                                                       \
     POST(queue_return, ROLE_STORE, FROM_RELAY)                                                                         \
     CALL(queue_read, ROLE_STORE, FROM_RELAY, 1)                                                                        \
-    CALL(queue_attempt, ROLE_STORE, FROM_RELAY, 1)                                                                     \
-    CALL(queue_result, ROLE_STORE, FROM_RELAY, 1)                                                                      \
+    CALL(queue_note, ROLE_STORE, FROM_RELAY, 1)                                                                        \
     CALL(queue_list, ROLE_STORE, FROM_ADMIN, 1)                                                                        \
     CALL(queue_change, ROLE_STORE, FROM_ADMIN, 0)                                                                      \
     CALL(queue_suspend, ROLE_STORE, FROM_ADMIN, 1)                                                                     \
@@ -631,6 +636,7 @@ enum queue_outcome {
     QUEUE_DELIVERED, /* the far side took it */
     QUEUE_DEFERRED,  /* try again at due_ms */
     QUEUE_FAILED,    /* never */
+    QUEUE_UNTRIED,   /* nothing of it went out: as it was before its attempt */
 };
 enum queue_done_flag {
     QUEUE_DSN_SENT = 1,   /* the far side takes care of NOTIFY: it announced DSN (RFC 3461 5.2.2) */

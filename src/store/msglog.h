@@ -35,6 +35,7 @@ struct msglog_place {
     uint64_t bid, off, len; /* off: of the record; len: of the body */
     uint32_t seg, meta;     /* meta: its length */
     bool big;
+    bool cached;            /* read it only when that waits for no disk; else FAIL_TEMP, and nothing is logged */
 };
 
 /* dir: the store's; seg, end: where the index says that data ends (0, 0: a new store). Starts the thread that writes

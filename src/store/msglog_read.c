@@ -192,7 +192,9 @@ static int read_small(const struct msglog_place *p, int fd, uint64_t at, size_t 
 {
     size_t skip = MSGLOG_HEADER + p->meta, len = (size_t)p->len;
     char *buf = arena_alloc(mem, skip + len);
-    if (store_io_read_all(fd, buf, skip + len, p->off) != 0)
+    if (p->cached && store_io_read_cached(fd, buf, skip + len, p->off) != 0)
+        return fail_temp(f, "4.3.0", "not in memory");
+    if (!p->cached && store_io_read_all(fd, buf, skip + len, p->off) != 0)
         return damaged(p, strerror(errno), f);
     const unsigned char *h = (const unsigned char *)buf;
     if (check_head(p, h, f) != 0)
@@ -235,6 +237,8 @@ int msglog_read(struct msglog *l, const struct msglog_place *p, uint64_t at, siz
     if (at >= p->len || n == 0)
         return 0;
     n = (size_t)MIN_OF((uint64_t)n, p->len - at);
+    if (p->cached && (p->big || p->len > READ_WHOLE))
+        return fail_temp(f, "4.3.0", "too large to be read at once");
     int fd = file_get(l, p, false, &slot);
     if (fd < 0)
         return damaged(p, strerror(errno), f);

@@ -30,7 +30,7 @@ static struct span story(void)
         .received_ms = clock_now_ms(), .msgid_hash = 4711, .peer = SPAN("client [192.0.2.7]"), .targets = {t, 2}, .remotes = {v, 2}};
     OK(code(store_testing_write_extra(s, MSG_ID_ingest, 0, &in, &x, &r, &mem, &f)));
     struct msg_queue_lease_r l = lease("one.test", 9, 9, RELAY);
-    OK(attempt(l.rcpts.v[0].rid, RELAY));
+    OK(attempt(l.messages.v[0].qid, l.rcpts.v[0].rid, RELAY));
     OK(result(l.rcpts.v[0].rid, QUEUE_DELIVERED, 0, RELAY));
     OK(result(lease("two.test", 9, 9, RELAY).rcpts.v[0].rid, QUEUE_FAILED, 0, RELAY));
     return arena_copy(&mem, l.messages.v[0].trace);

@@ -80,6 +80,14 @@ int store_io_read_all(int fd, void *out, size_t n, uint64_t at)
     return 0;
 }
 
+int store_io_read_cached(int fd, void *out, size_t n, uint64_t at)
+{
+    ssize_t got = preadv2(fd, &(struct iovec){out, n}, 1, (off_t)at, RWF_NOWAIT);
+    if (got >= 0 && (size_t)got < n)
+        errno = EAGAIN;
+    return got == (ssize_t)n ? 0 : -1;
+}
+
 int store_io_create(int dir, const char *name)
 {
     if (store_io->unlink(dir, name) != 0 && errno != ENOENT)

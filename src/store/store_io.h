@@ -26,6 +26,8 @@ int store_io_write_all(int fd, struct iovec *v, size_t n, uint64_t at);
 
 /* Reads all n bytes at `at`. 0, or -1 with errno (ENODATA: the file ends before). */
 int store_io_read_all(int fd, void *out, size_t n, uint64_t at);
+/* The same of what the kernel has in memory; EAGAIN or EOPNOTSUPP: not all of it, or it cannot say. */
+int store_io_read_cached(int fd, void *out, size_t n, uint64_t at);
 
 /* A new, empty file whatever had the name: after a power cut a name may be a second one of a file in use (a rename of
  * which one half is on disk, a link), so it is never truncated. A descriptor for writing and reading, or -1 with errno. */

@@ -251,8 +251,8 @@ void store_queue_settled(struct store *s, const struct store_op *ops, size_t n)
         const struct store_write *w = ops[i].w;
         if (ops[i].state != OP_DONE)
             continue;
-        if (w->id == MSG_ID_queue_result) {
-            const struct msg_queue_result *in = w->in;
+        if (w->id == MSG_ID_queue_note) {
+            const struct msg_queue_note *in = w->in;
             for (uint32_t k = 0; k < in->done.n; k++)
                 store_queue_lease_end(s, in->done.v[k].rid, w->account);
         } else if ((int)w->id == STORE_QUEUE_PEER) {

@@ -55,11 +55,12 @@ void store_queue_lease_end_boot(struct store *s, uint64_t keep);                
 void store_queue_lease(struct store *s, struct store_write *w);
 void store_queue_domains(struct store *s, struct store_write *w);
 void store_queue_return(struct store *s, struct store_write *w);
+/* The whole text, unless it is longer than `most` or would have to be waited for: then empty. 0, or -1: trouble of the index. */
+int store_queue_text(struct store *s, uint64_t qid, uint64_t most, struct span *out, struct arena *mem);
 
 /* ---- store_queue_result.c, store_queue_change.c: appliers ---- */
 
-int store_queue_attempt(struct store *s, struct store_op *op);
-int store_queue_result(struct store *s, struct store_op *op);
+int store_queue_note(struct store *s, struct store_op *op);
 int store_queue_peer(struct store *s, struct store_op *op);
 void store_queue_tidy(struct store *s, struct store_write *w);
 int store_queue_change(struct store *s, struct store_op *op);

@@ -228,21 +228,42 @@ void store_queue_domains(struct store *s, struct store_write *w)
 
 /* ---- the text ---- */
 
+/* 1 and *p, 0: no such message, -1. */
+static int place_of(struct db *db, uint64_t qid, struct store_read_place *p, struct arena *mem)
+{
+    enum db_id id = DB_QUEUE_MESSAGE_PLACE;
+    int rc = DB_FIRST(db, id, DB_I(qid));
+    if (rc != 1)
+        return rc;
+    *p = (struct store_read_place){.size = (uint64_t)db_i64(db, id, 0), .edits = arena_copy(mem, db_bytes(db, id, 1)),
+        .log = {.bid = (uint64_t)db_i64(db, id, 2), .seg = (uint32_t)db_i64(db, id, 3), .off = (uint64_t)db_i64(db, id, 4),
+                .meta = (uint32_t)db_i64(db, id, 5), .len = (uint64_t)db_i64(db, id, 6), .big = db_i64(db, id, 7) != 0}};
+    db_end(db, id);
+    return 1;
+}
+
+int store_queue_text(struct store *s, uint64_t qid, uint64_t most, struct span *out, struct arena *mem)
+{
+    struct store_read_place p;
+    struct fail f;
+    *out = SPAN_NONE;
+    int rc = place_of(s->db, qid, &p, mem);
+    if (rc != 1 || p.size > most)
+        return MIN_OF(rc, 0);
+    p.log.cached = true;
+    if (store_read_window(s, &p, 0, (size_t)p.size, out, mem, &f) != 0)
+        *out = SPAN_NONE;
+    return 0;
+}
+
 static int read_pinned(struct store *s, const struct msg_queue_read *in, struct msg_queue_read_r *out, struct arena *mem,
                        struct fail *f)
 {
-    enum db_id id = DB_QUEUE_MESSAGE_PLACE;
     struct db *db = store_reader(s);
     struct store_read_place p;
-    int rc = DB_FIRST(db, id, DB_I(in->qid));
-    if (rc == 1) {
-        p = (struct store_read_place){.size = (uint64_t)db_i64(db, id, 0), .edits = arena_copy(mem, db_bytes(db, id, 1)),
-            .log = {.bid = (uint64_t)db_i64(db, id, 2), .seg = (uint32_t)db_i64(db, id, 3), .off = (uint64_t)db_i64(db, id, 4),
-                    .meta = (uint32_t)db_i64(db, id, 5), .len = (uint64_t)db_i64(db, id, 6), .big = db_i64(db, id, 7) != 0}};
-        db_end(db, id);
-    } else if (rc < 0) {
+    int rc = place_of(db, in->qid, &p, mem);
+    if (rc < 0)
         db_fail(db, f);
-    }
     store_reader_done(s, db);
     if (rc == 0)
         fail_perm(f, "5.2.0", "no such message in the queue");

@@ -1,11 +1,11 @@
-/* store_queue_result: what relay did: attempts begun, results; and what its death leaves in doubt. */
+/* store_queue_result: what relay tells: attempts that begin, results; and what its death leaves in doubt. */
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "run/shared.h"
 #include "store/store_queue_impl.h"
 
-enum { TIDY_ROWS = 500, TEXT_MOST = 4000 };
+enum { TIDY_ROWS = 500, TEXT_MOST = 4000, SMALL = 64 * 1024, REPLY_BYTES = 128 * 1024 };
 
 /* A recipient with its message, kept over rows of the same message. 1, 0: not there any more, -1. */
 struct found { struct store_queue_rcpt r; struct store_queue_message m; };
@@ -21,38 +21,63 @@ static int find(struct store *s, uint64_t rid, struct found *x)
 
 /* ---- attempts ---- */
 
-/* Relay has it by a lease; or it asks again after we started anew, when leases were forgotten and the attempt was not. */
+/* Relay has it by a lease; or it has an attempt that it tells of again, after we started anew, when leases were forgotten and
+ * the attempt was not. */
 static bool may_try(struct store *s, const struct store_queue_rcpt *r, uint64_t boot)
 {
     uint64_t owner;
-    return store_queue_leased(s, r->rid, &owner) ? owner == boot && r->trying == 0 : r->trying == boot;
+    if (r->trying != 0 && r->trying != boot)
+        return false;
+    return store_queue_leased(s, r->rid, &owner) ? owner == boot : r->trying == boot;
 }
 
-int store_queue_attempt(struct store *s, struct store_op *op)
+/* n tries of one message: all of its recipients that are named, or none. */
+static int begin(struct store *s, struct store_op *op, const struct msg_queue_try *v, uint32_t n, struct msg_queue_begun *out)
 {
-    const struct msg_queue_attempt *in = op->w->in;
+    const struct msg_queue_note *in = op->w->in;
     uint64_t boot = op->w->account;
-    struct found x = {0};
+    struct store_queue_rcpt *rows = arena_alloc(&s->mem, n * sizeof *rows);
+    struct store_queue_message m;
     struct store_event e;
-    uint64_t told = 0;
-    for (uint32_t i = 0; i < in->rids.n; i++) { /* all are looked at before one is changed */
-        int rc = find(s, in->rids.v[i].rid, &x);
+    *out = (struct msg_queue_begun){.qid = v[0].qid, .refused = 1};
+    for (uint32_t i = 0; i < n; i++) { /* all are looked at before one is changed */
+        int rc = store_queue_rcpt_get(s->db, v[i].rid, &rows[i], &s->mem);
         if (rc < 0)
             return -1;
-        if (rc == 0 || !may_try(s, &x.r, boot))
-            return fail_temp(&op->w->fail, "4.3.0", "queue_attempt: not leased, or tried already");
+        if (rc == 0 || rows[i].qid != v[0].qid || !may_try(s, &rows[i], boot))
+            return 0;
     }
-    for (uint32_t i = 0; i < in->rids.n; i++) {
-        if (find(s, in->rids.v[i].rid, &x) != 1 || DB_RUN(s->db, DB_QUEUE_RCPT_TRYING, DB_I(x.r.rid), DB_I(boot)) != 0)
+    if (store_queue_message_get(s->db, v[0].qid, &m, &s->mem) != 1)
+        return -1;
+    store_event_begin(&e, &s->mem, m.trace, m.account, m.sender, m.size, m.msgid_hash);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct msg_queue_place *at = &in->places.v[v[i].place];
+        if (rows[i].trying == 0 && DB_RUN(s->db, DB_QUEUE_RCPT_TRYING, DB_I(v[i].rid), DB_I(boot)) != 0)
             return -1;
-        if (told != x.m.qid && told != 0 && store_event_write(s, &e) != 0)
-            return -1;
-        if (told != x.m.qid)
-            store_event_begin(&e, &s->mem, x.m.trace, x.m.account, x.m.sender, x.m.size, x.m.msgid_hash);
-        told = x.m.qid;
-        store_event_step(&e, &(struct msg_event_row){.kind = EVENT_ATTEMPT, .address = x.r.address, .host = in->host, .tls = in->tls});
+        store_event_step(&e, &(struct msg_event_row){.kind = EVENT_ATTEMPT, .address = rows[i].address, .host = at->host, .tls = at->tls});
     }
-    return told != 0 ? store_event_write(s, &e) : 0;
+    out->refused = 0;
+    return store_event_write(s, &e);
+}
+
+static int begin_all(struct store *s, struct store_op *op)
+{
+    const struct msg_queue_note *in = op->w->in;
+    struct msg_queue_note_r *out = op->w->out;
+    uint64_t room = REPLY_BYTES;
+    out->begun.n = 0;
+    out->begun.v = arena_alloc(op->w->mem, in->tries.n * sizeof *out->begun.v + 1);
+    for (uint32_t i = 0, to; i < in->tries.n; i = to) {
+        struct msg_queue_begun *b = &out->begun.v[out->begun.n++];
+        for (to = i + 1; to < in->tries.n && in->tries.v[to].qid == in->tries.v[i].qid;)
+            to++;
+        if (begin(s, op, &in->tries.v[i], to - i, b) != 0)
+            return -1;
+        if (b->refused == 0 && store_queue_text(s, b->qid, MIN_OF(room, (uint64_t)SMALL), &b->text, op->w->mem) != 0)
+            return -1;
+        room -= b->text.n;
+    }
+    return 0;
 }
 
 /* REL-03: the far side may have it, or not: it is tried again, and each possible second copy is counted and told. */
@@ -118,9 +143,21 @@ static int deferred(struct store *s, const struct found *x, const struct msg_que
     return 0;
 }
 
+/* Nothing went out: no try, and due as it was. */
+static int untried(struct store *s, const struct found *x, struct msg_event_row *step)
+{
+    step->kind = EVENT_DEFERRED;
+    step->due_ms = store_queue_wall(s, x->r.due_ms);
+    if (store_event_of(s, &x->m, step) != 0 || DB_RUN(s->db, DB_QUEUE_RCPT_TRYING, DB_I(x->r.rid), DB_I(0)) != 0)
+        return -1;
+    if (x->r.state == QUEUE_WAITING)
+        store_queue_ready(s, x->r.domain, x->r.due_ms);
+    return 0;
+}
+
 static int result_one(struct store *s, struct store_op *op, struct found *x, const struct msg_queue_done *d, int64_t now)
 {
-    const struct msg_queue_result *in = op->w->in;
+    const struct msg_queue_place *at = &((const struct msg_queue_note *)op->w->in)->places.v[d->place];
     uint64_t owner;
     int rc = find(s, d->rid, x);
     if (rc != 1)
@@ -130,7 +167,7 @@ static int result_one(struct store *s, struct store_op *op, struct found *x, con
         LOG(LOG_WARN, "queue.result", L_ID(x->m.trace), L_Z("why", "of a recipient that this relay does not have"));
         return 0;
     }
-    struct msg_event_row step = {.address = x->r.address, .host = in->host, .tls = in->tls, .code = d->code,
+    struct msg_event_row step = {.address = x->r.address, .host = at->host, .tls = at->tls, .code = d->code,
         .status = span_sub(d->status, 0, 20), .text = span_sub(d->text, 0, TEXT_MOST), .cause = d->cause};
     switch ((enum queue_outcome)d->outcome) {
     case QUEUE_DELIVERED:
@@ -139,22 +176,36 @@ static int result_one(struct store *s, struct store_op *op, struct found *x, con
         return deferred(s, x, d, &step, now);
     case QUEUE_FAILED:
         return store_queue_fail(s, &x->m, &x->r, EVENT_FAILED, &step);
+    case QUEUE_UNTRIED:
+        return untried(s, x, &step);
     }
-    return fail_perm(&op->w->fail, "5.5.4", "queue_result: unknown outcome");
+    return fail_perm(&op->w->fail, "5.5.4", "queue_note: unknown outcome");
 }
 
-int store_queue_result(struct store *s, struct store_op *op)
+static int check(const struct msg_queue_note *in, struct fail *f)
 {
-    const struct msg_queue_result *in = op->w->in;
+    for (uint32_t i = 0; i < in->tries.n; i++)
+        if (in->tries.v[i].place >= in->places.n)
+            return fail_perm(f, "5.5.4", "queue_note: no such place");
+    for (uint32_t i = 0; i < in->done.n; i++)
+        if (in->done.v[i].outcome > QUEUE_UNTRIED || in->done.v[i].place >= in->places.n)
+            return fail_perm(f, "5.5.4", "queue_note: unknown outcome, or no such place");
+    return 0;
+}
+
+int store_queue_note(struct store *s, struct store_op *op)
+{
+    const struct msg_queue_note *in = op->w->in;
     struct found x = {0};
     int64_t now = store_queue_now(s);
-    for (uint32_t i = 0; i < in->done.n; i++)
-        if (in->done.v[i].outcome > QUEUE_FAILED)
-            return fail_perm(&op->w->fail, "5.5.4", "queue_result: unknown outcome");
+    if (check(in, &op->w->fail) != 0)
+        return -1;
+    if (begin_all(s, op) != 0)
+        return -1;
     for (uint32_t i = 0; i < in->done.n; i++)
         if (result_one(s, op, &x, &in->done.v[i], now) != 0)
             return -1;
-    return store_queue_time_save(s);
+    return in->done.n > 0 ? store_queue_time_save(s) : 0;
 }
 
 /* ---- relay's death ---- */

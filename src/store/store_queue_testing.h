@@ -80,19 +80,23 @@ static inline struct msg_queue_lease_r lease(const char *domain, uint32_t messag
     return r;
 }
 
-static inline const char *attempt(uint64_t rid, uint64_t boot)
+static const struct msg_queue_place place = {SPAN("mx.example.test [192.0.2.1]"), SPAN("TLSv1.3")};
+
+/* of one recipient; *begun: what came back */
+static struct msg_queue_note_r begun;
+static inline const char *attempt(uint64_t qid, uint64_t rid, uint64_t boot)
 {
-    struct msg_queue_attempt_r r;
-    return DO(queue_attempt, boot, &r, .host = SPAN("mx.example.test [192.0.2.1]"), .tls = SPAN("TLSv1.3"),
-              .rids = {&(struct msg_queue_rid){rid}, 1});
+    const char *c = DO(queue_note, boot, &begun, .places = {(struct msg_queue_place *)&place, 1},
+                       .tries = {&(struct msg_queue_try){.qid = qid, .rid = rid}, 1});
+    return *c == 0 && begun.begun.v[0].refused ? "refused" : c;
 }
 
 static inline const char *result(uint64_t rid, uint32_t outcome, int64_t due_ms, uint64_t boot)
 {
-    struct msg_queue_result_r r;
+    struct msg_queue_note_r r;
     struct msg_queue_done d = {.rid = rid, .outcome = outcome, .code = outcome == QUEUE_DELIVERED ? 250 : 450, .status = SPAN("4.2.0"),
                                .text = SPAN("try later"), .due_ms = due_ms};
-    return DO(queue_result, boot, &r, .host = SPAN("mx.example.test [192.0.2.1]"), .done = {&d, 1});
+    return DO(queue_note, boot, &r, .places = {(struct msg_queue_place *)&place, 1}, .done = {&d, 1});
 }
 
 static inline void pass(int64_t s_) { page.mono_offset_ms += s_ * 1000; }

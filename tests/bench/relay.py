@@ -26,23 +26,31 @@ class Sink:
     """Takes everything and keeps nothing; says how many messages it had."""
 
     def __init__(self):
-        self.port, self.taken = free_port(), 0
+        self.port, self.taken, self.open = free_port(), 0, True
         ordinary = ["-u", "nobody"] if os.getuid() == 0 else []
         self.process = subprocess.Popen([SMTP_SINK, *ordinary, "-c", f"127.0.0.1:{self.port}", "1000"], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         fcntl.fcntl(self.process.stdout, fcntl.F_SETFL, os.O_NONBLOCK)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        """It prints its counters with each message, and stands still when nobody empties the pipe: some 2,300 messages fill it."""
+        while self.open:
+            last = b""
+            while (piece := self.process.stdout.read(65536)):
+                last = (last + piece)[-300:]
+            found = re.findall(rb"mesg=(\d+)", last[:last.rfind(b"\r") + 1])
+            if found:
+                self.taken = int(found[-1])
+            time.sleep(0.005)
 
     def count(self):
-        """It prints its counters over and over into the pipe, which is read to its end here."""
-        last = b""
-        while (piece := self.process.stdout.read(65536)):
-            last = (last + piece)[-300:]
-        found = re.findall(rb"mesg=(\d+)", last[:last.rfind(b"\r") + 1])
-        if found:
-            self.taken = int(found[-1])
         return self.taken
 
     def close(self):
+        self.open = False
+        self.reader.join()
         self.process.terminate()
         self.process.wait(30)
 
