@@ -117,16 +117,34 @@ static WAITS int read_body(void *arg, uint64_t offset, struct span *out, struct 
     return 0;
 }
 
-static WAITS void transact(struct relay_job *j, struct relay_job *next)
+/* The recipients without an answer, as one transaction. */
+static size_t gather(struct relay_job *j)
 {
-    struct smtp_out_mail mail = {
+    j->n_now = 0;
+    for (size_t i = 0; i < j->n; i++)
+        if (!j->done[i]) {
+            j->now[j->n_now] = j->rcpts[i];
+            j->now_rows[j->n_now++] = j->rows[i];
+        }
+    j->mail = (struct smtp_out_mail){
         .sender = j->m->sender, .envid = j->m->envid, .size = j->m->size, .flags = j->m->flags, .ret = j->m->ret,
         .rcpts = j->now, .n = j->n_now, .arg = j, .read = read_body, .attempt = attempted,
     };
+    return j->n_now;
+}
+
+/* next: what goes out over this session behind it, as far as anybody knows: its attempt is told with ours, and its envelope
+ * may go out behind our text. */
+static WAITS void transact(struct relay_job *j, struct relay_job *next)
+{
     attempt_begin(j);
-    if (next != NULL && next->attempt == NULL && next->lease->epoch == relay_out.epoch && relay_work_same_way(j->w, next->m))
-        attempt_begin(next);
-    smtp_out_send(&j->w->out, &mail);
+    if (next != NULL && !relay_out.stopping && next->lease->epoch == relay_out.epoch && relay_work_same_way(j->w, next->m)) {
+        if (next->attempt == NULL)
+            attempt_begin(next);
+        if (attempted_here(next) && gather(next) > 0)
+            j->mail.next = &next->mail;
+    }
+    smtp_out_send(&j->w->out, &j->mail);
 }
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
@@ -181,11 +199,19 @@ static WAITS void settle_rest(struct relay_job *j, const struct smtp_out_answer 
     tell(j, v, n);
 }
 
-/* Does another host deserve a try? The session broke before the text could have been taken, and says nothing of the
- * recipient itself. */
+/* A session that has carried other messages ended before it took this one: that is how servers say that they want no more
+ * over it. Nothing of it says anything of the recipient, or of the host. */
+static bool worn_out(const struct relay_work *w, const struct smtp_out_rcpt *r)
+{
+    return w->out.over && w->out.mails > 1 && !r->accepted && (r->answer.code == 0 || r->answer.code == 421) &&
+           r->answer.outcome == QUEUE_DEFERRED && !r->answer.maybe_sent;
+}
+
+/* Does another session deserve a try? This one broke before the text could have been taken, and says nothing of the recipient
+ * itself. */
 static bool elsewhere(const struct relay_work *w, const struct smtp_out_rcpt *r)
 {
-    return w->out.over && r->answer.outcome == QUEUE_DEFERRED && !r->answer.maybe_sent && w->hosts.at < w->hosts.v.n;
+    return worn_out(w, r) || (w->out.over && r->answer.outcome == QUEUE_DEFERRED && !r->answer.maybe_sent && w->hosts.at < w->hosts.v.n);
 }
 
 /* Sorts out what a transaction came to. Returns how many got an answer of their own. A store that started anew may have given
@@ -213,18 +239,6 @@ static WAITS size_t note_answers(struct relay_job *j)
 }
 
 /* ---- the message --------------------------------------------------------------------------------------------------- */
-
-/* The recipients without an answer, as one transaction. */
-static size_t gather(struct relay_job *j)
-{
-    j->n_now = 0;
-    for (size_t i = 0; i < j->n; i++)
-        if (!j->done[i]) {
-            j->now[j->n_now] = j->rcpts[i];
-            j->now_rows[j->n_now++] = j->rows[i];
-        }
-    return j->n_now;
-}
 
 WAITS void relay_job_give_back(struct relay_job *j)
 {
@@ -272,6 +286,8 @@ static WAITS bool hand_over(struct relay_job *j, struct relay_job *next, struct 
         return true;
     if (j->n_now > 0)
         *why = j->now[j->n_now - 1].answer;
+    if (j->n_now > 0 && worn_out(w, &j->now[j->n_now - 1]))
+        w->hosts.at = 0; /* the same once more, anew */
     relay_work_hang_up(w);
     if (n > 0 || w->hosts.at < w->hosts.v.n || gather(j) == 0)
         return true;
@@ -287,6 +303,8 @@ WAITS void relay_job_deliver(struct relay_job *j, struct relay_job *next)
         leave(j);
         return;
     }
+    if (w->open && w->out.ahead != NULL && w->out.ahead != &j->mail) /* that one does not follow after all */
+        relay_work_hang_up(w);
     if (relay_work_way(w, j->m, &why) < 0) {
         snprintf(w->peer, sizeof w->peer, "%.*s", SPAN_ARGS(span_sub(w->hop.host, 0, 100)));
         if (why.outcome == QUEUE_DEFERRED)

@@ -41,6 +41,7 @@ struct relay_job {
     struct smtp_out_rcpt *now;      /* those of this transaction, in order */
     const struct msg_queue_rcpt **now_rows;
     size_t n_now;
+    struct smtp_out_mail mail;      /* of this transaction */
     struct relay_note *attempt;     /* the last one that was told; covers all that are not done */
     bool noted;                     /* one is durable: whoever asks the store, the message is ours */
     bool refused;                   /* the store did not take one: nothing may be told of the message */

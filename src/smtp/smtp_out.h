@@ -51,6 +51,7 @@ struct smtp_out {
     bool in_tls;
     char tls[100];                  /* "TLSv1.3 TLS_AES_256_GCM_SHA384, DANE"; empty: in clear */
     bool over;                      /* the connection cannot be used any more */
+    struct smtp_out_mail *ahead;    /* its envelope is out, the answers are not read: nothing else can go over this session */
     struct arena mem;               /* emptied before each message */
 };
 
@@ -59,7 +60,7 @@ WAITS enum smtp_out_scope smtp_out_open(struct smtp_out *s, struct conn *c, cons
                                         struct smtp_out_answer *why);
 /* QUIT, when the connection still stands, and frees. */
 WAITS void smtp_out_close(struct smtp_out *s);
-/* May this session carry one more message? Nothing came unasked, MAILMAX is not reached. */
+/* May this session carry one more message (the one of `ahead`)? Nothing came unasked, MAILMAX is not reached. */
 bool smtp_out_ready(const struct smtp_out *s);
 
 struct smtp_out_rcpt {
@@ -83,6 +84,9 @@ struct smtp_out_mail {
     int (*read)(void *arg, uint64_t offset, struct span *out, struct fail *f);
     /* The accepted recipients may get it now: durable when 0 comes back (REL-03). */
     int (*attempt)(void *arg, struct fail *f);
+    /* What is sent behind it, or NULL: where the server allows, its envelope goes out with the end of this text, and the
+     * answers to both take one round trip. s->ahead says so; then it is the next one to be sent, or the session is closed. */
+    struct smtp_out_mail *next;
 };
 
 /* One transaction: every recipient gets its answer, or tried = false. The session is over when s->over says so. */

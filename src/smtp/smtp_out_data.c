@@ -32,9 +32,10 @@ static void ours(struct smtp_out *s, struct smtp_out_answer *a, const struct fai
 }
 
 /* The answer that decides. Without one the far side may have it all the same (RFC 1047). */
-static WAITS void decide(struct smtp_out *s, struct smtp_out_answer *a)
+static WAITS void decide(struct smtp_out *s, const struct smtp_out_mail *m, struct smtp_out_answer *a)
 {
     struct smtp_out_reply r;
+    smtp_out_send_ahead(s, m);
     if (smtp_out_hear(s, &r, LIMIT(RELAY_FINAL_S), "the end of the message", a) < 0)
         a->maybe_sent = true;
     else
@@ -68,7 +69,7 @@ static WAITS void by_data(struct smtp_out *s, struct smtp_out_mail *m, struct sm
     /* a last line without its end is no line: it gets one (SEC-03 keeps such from the store) */
     if (conn_writez(s->c, bol ? ".\r\n" : "\r\n.\r\n") != 0)
         broke(s, a, "the connection broke while the message was sent");
-    decide(s, a);
+    decide(s, m, a);
 }
 
 /* RFC 3030 2: chunks of a size that we say. The last one carries LAST; only with it can the message be delivered. */
@@ -101,7 +102,7 @@ static WAITS void by_bdat(struct smtp_out *s, struct smtp_out_mail *m, struct sm
             at += in.n;
         }
         if (last) {
-            decide(s, a);
+            decide(s, m, a);
             return;
         }
         if (smtp_out_hear(s, &r, LIMIT(RELAY_DATA_S), "BDAT", a) < 0)

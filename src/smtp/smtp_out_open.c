@@ -293,7 +293,7 @@ WAITS void smtp_out_close(struct smtp_out *s)
     struct smtp_out_reply r;
     if (s->c == NULL)
         return;
-    if (!s->over && !conn_dead(s->c)) { /* RFC 5321 4.1.1.10: wait for the answer, but not for long */
+    if (!s->over && s->ahead == NULL && !conn_dead(s->c)) { /* RFC 5321 4.1.1.10: wait for the answer, but not for long */
         conn_limit(s->c, LIMIT(RELAY_QUIT_S) * 1000);
         if (conn_writez(s->c, "QUIT\r\n") == 0)
             (void)smtp_out_reply_read(s->c, &r, NULL, NULL);
@@ -305,6 +305,8 @@ WAITS void smtp_out_close(struct smtp_out *s)
 
 bool smtp_out_ready(const struct smtp_out *s)
 {
+    if (s->ahead != NULL)
+        return !s->over && !conn_dead(s->c);
     return s->c != NULL && !s->over && !conn_dead(s->c) && conn_input(s->c).n == 0 /* out of step: who knows what it answers */
            && (s->mail_most == 0 || s->mails < s->mail_most) && s->mails < (uint32_t)LIMIT(RELAY_SESSION_MAILS);
 }

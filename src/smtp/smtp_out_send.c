@@ -99,7 +99,7 @@ static void add_notify(struct str *out, uint32_t notify)
         }
 }
 
-static void add_rcpt(struct smtp_out *s, struct smtp_out_rcpt *r, struct str *out)
+static void add_rcpt(struct smtp_out *s, const struct smtp_out_rcpt *r, struct str *out)
 {
     str_addz(out, "RCPT TO:");
     add_path(out, r->address);
@@ -111,7 +111,6 @@ static void add_rcpt(struct smtp_out *s, struct smtp_out_rcpt *r, struct str *ou
             str_add(out, span_sub(r->orcpt, 0, (size_t)(type + 1))); /* "rfc822;" */
             add_xtext(out, span_from(r->orcpt, (size_t)(type + 1)));
         }
-        r->dsn_sent = true;
     }
     str_addz(out, "\r\n");
 }
@@ -200,33 +199,66 @@ static WAITS void write_line(struct smtp_out *s, struct str *line)
     str_clear(line);
 }
 
-/* MAIL, every RCPT and DATA in one group, then the answers. DATA is not sent with CHUNKING. 0, or -1: over. */
-static WAITS int pipelined(struct smtp_out *s, struct smtp_out_mail *m, struct group *g)
+static size_t at_once(const struct smtp_out *s, const struct smtp_out_mail *m)
+{
+    return s->rcpt_most > 0 && m->n > s->rcpt_most ? s->rcpt_most : m->n; /* RFC 9422 3.2: the others in their own transaction */
+}
+
+/* MAIL, every RCPT and DATA in one group. DATA is not sent with CHUNKING. */
+static WAITS void write_group(struct smtp_out *s, const struct smtp_out_mail *m)
 {
     struct str line;
-    bool data = !(s->caps & SMTP_OUT_CHUNKING);
     str_init(&line, &s->mem);
     add_mail(s, m, &line);
-    for (size_t i = 0; i < g->n; i++) {
+    for (size_t i = 0; i < at_once(s, m); i++) {
         add_rcpt(s, &m->rcpts[i], &line);
         if (line.n > 4096)
             write_line(s, &line);
     }
-    if (data)
+    if (!(s->caps & SMTP_OUT_CHUNKING))
         str_addz(&line, "DATA\r\n");
     write_line(s, &line);
+    s->mails++;
+}
+
+/* Its answers. 0, or -1: over. */
+static WAITS int hear_group(struct smtp_out *s, struct smtp_out_mail *m, struct group *g)
+{
     int r = hear_mail(s, g);
     for (size_t i = 0; i < g->n && r == 0 && !s->over; i++)
         r = hear_rcpt(s, m, g, i);
-    if (r == 0 && data && !s->over)
+    if (r == 0 && !(s->caps & SMTP_OUT_CHUNKING) && !s->over)
         r = hear_data(s, g);
     return r;
+}
+
+/* Not when a recipient of m is left for a transaction of its own. Not with CHUNKING: there no answer looks unlike the others, as
+ * 354 does, and one that nobody asked for would be taken for that to the next command, message after message. */
+static bool may_go_ahead(const struct smtp_out *s, const struct smtp_out_mail *m)
+{
+    struct smtp_out_answer why;
+    for (size_t i = 0; i < m->n; i++)
+        if (!m->rcpts[i].tried)
+            return false;
+    return m->next != NULL && (s->caps & (SMTP_OUT_PIPELINING | SMTP_OUT_CHUNKING)) == SMTP_OUT_PIPELINING && !s->over &&
+           s->mails < (uint32_t)LIMIT(RELAY_SESSION_MAILS) && (s->mail_most == 0 || s->mails < s->mail_most) &&
+           all_clean(m->next) && possible(s, m->next, &why);
+}
+
+/* RFC 2920 3.1: the text of a message may be the first in a group, and what initiates the next transaction follows it. */
+WAITS void smtp_out_send_ahead(struct smtp_out *s, const struct smtp_out_mail *m)
+{
+    if (!may_go_ahead(s, m))
+        return;
+    write_group(s, m->next);
+    s->ahead = m->next;
 }
 
 static WAITS int one_by_one(struct smtp_out *s, struct smtp_out_mail *m, struct group *g)
 {
     struct str line;
     str_init(&line, &s->mem);
+    s->mails++;
     add_mail(s, m, &line);
     write_line(s, &line);
     int r = hear_mail(s, g);
@@ -312,12 +344,26 @@ static WAITS void after_envelope(struct smtp_out *s, struct smtp_out_mail *m, st
     }
 }
 
+/* Its envelope, and what was said to it. 0, or -1: over. */
+static WAITS int envelope(struct smtp_out *s, struct smtp_out_mail *m, struct group *g, bool written)
+{
+    if (!(s->caps & SMTP_OUT_PIPELINING))
+        return one_by_one(s, m, g);
+    if (!written)
+        write_group(s, m);
+    return hear_group(s, m, g);
+}
+
 WAITS void smtp_out_send(struct smtp_out *s, struct smtp_out_mail *m)
 {
-    struct group g = {.n = m->n};
+    struct group g = {.n = at_once(s, m)};
+    bool ahead = s->ahead == m;
+    assert(s->ahead == NULL || ahead);
+    s->ahead = NULL;
     arena_reset(&s->mem);
     for (size_t i = 0; i < m->n; i++) {
-        m->rcpts[i].tried = m->rcpts[i].accepted = m->rcpts[i].dsn_sent = false;
+        m->rcpts[i].tried = m->rcpts[i].accepted = false;
+        m->rcpts[i].dsn_sent = (s->caps & SMTP_OUT_DSN) != 0;
         smtp_out_say(&m->rcpts[i].answer, QUEUE_DEFERRED, "4.3.0", "not tried");
     }
     if (!all_clean(m)) {
@@ -329,10 +375,7 @@ WAITS void smtp_out_send(struct smtp_out *s, struct smtp_out_mail *m)
         all(m, &g.why);
         return;
     }
-    s->mails++;
-    if (s->rcpt_most > 0 && g.n > s->rcpt_most) /* RFC 9422 3.2: the others in their own transaction */
-        g.n = s->rcpt_most;
-    if ((s->caps & SMTP_OUT_PIPELINING ? pipelined(s, m, &g) : one_by_one(s, m, &g)) < 0 || s->over) {
+    if (envelope(s, m, &g, ahead) < 0 || s->over) {
         if (g.why.status[0] == 0)
             smtp_out_say(&g.why, QUEUE_DEFERRED, "4.4.2", "the server closed the session (421)");
         if (s->over && !g.mail_ok && g.mail.status[0] != 0)

@@ -24,6 +24,8 @@ struct play {
     enum smtp_out_tls tls;
     const char *user, *password;
     int attempt_fails;
+    struct smtp_out_rcpt *behind; /* the recipient of a second message, which is the same; NULL: there is none */
+    bool dropped;                 /* it does not follow after all */
     /* what came of it */
     enum smtp_out_scope scope;
     struct smtp_out_answer why;
@@ -142,7 +144,13 @@ static void our_end(void *arg)
     if (t->scope == SMTP_OUT_FINE) {
         struct smtp_out_mail m = {.sender = span_z(t->sender), .envid = span_z(t->envid), .size = t->message.n, .flags = t->flags,
                                   .ret = t->ret, .rcpts = t->rcpts, .n = t->n, .arg = t, .read = give, .attempt = attempt};
+        struct smtp_out_mail second = m;
+        second.rcpts = t->behind;
+        second.n = 1;
+        m.next = t->behind != NULL ? &second : NULL;
         smtp_out_send(&t->out, &m);
+        if (t->behind != NULL && !t->dropped && smtp_out_ready(&t->out))
+            smtp_out_send(&t->out, &second);
         t->over = t->out.over;
         t->ready = smtp_out_ready(&t->out);
         smtp_out_close(&t->out);
@@ -294,6 +302,62 @@ static void delivered_in_chunks(void **state)
     play(t);
     answer_is(&rcpts[0].answer, QUEUE_DELIVERED, 250, "2.0.0", "done");
     assert_true(span_eq(span_of(t->got, t->got_n), t->message)); /* no dots are doubled there */
+    free(t);
+}
+
+#define FIRST "C: MAIL FROM:<ann@us.example>\nC: RCPT TO:<bob@them.example>\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nD\n"
+#define SECOND "C: MAIL FROM:<ann@us.example>\nC: RCPT TO:<eve@them.example>\nC: DATA\n"
+
+/* RFC 2920 3.1: the next envelope comes behind the text, before that is answered, where it can and will be used. */
+static void the_next_envelope_behind_the_text(void **state)
+{
+    static const struct {
+        const char *script;
+        bool dropped;
+        uint32_t first, second; /* codes; 0: not tried */
+    } rows[] = {
+        {EHLO(PIPE) FIRST SECOND "S: 250 one\nS: 250 ok\nS: 250 ok\nS: 354 go\nD\nS: 251 two\nC: QUIT\nS: 221 bye\n", false, 250, 251},
+        {EHLO(PIPE) FIRST SECOND "S: 554 one\nS: 250 ok\nS: 250 ok\nS: 354 go\nD\nS: 251 two\nC: QUIT\nS: 221 bye\n", false, 554, 251},
+        {EHLO(PIPE) FIRST SECOND "S: 250 one\nS: 250 ok\nS: 550 no\nS: 554 none\nC: RSET\nS: 250 ok\nC: QUIT\nS: 221 bye\n", false, 250, 550},
+        {EHLO(PIPE) FIRST SECOND "S: 250 one\nS: 450 no\nS: 503 no\nS: 503 no\nC: RSET\nS: 250 ok\nC: QUIT\nS: 221 bye\n", false, 250, 450},
+        {EHLO(PIPE "S: 250-CHUNKING\n") "C: MAIL FROM:<ann@us.example>\nC: RCPT TO:<bob@them.example>\nS: 250 ok\nS: 250 ok\n"
+            "C: BDAT 30 LAST\nB\nS: 250 one\nC: QUIT\nS: 221 bye\n", true, 250, 0},
+        /* an answer too many shows where 354 is due */
+        {EHLO(PIPE) FIRST SECOND "S: 250 one\nS: 250 one\nS: 250 ok\nS: 250 ok\nS: 354 go\nC: RSET\nC: (end)\n", false, 250, 250},
+        /* dropped: no command is sent where a text is due, and no text that would end the transaction */
+        {EHLO(PIPE) FIRST SECOND "S: 250 one\nS: 250 ok\nS: 250 ok\nS: 354 go\nC: (end)\n", true, 250, 0},
+        {EHLO(PIPE) FIRST SECOND "S: 421 no\nC: (end)\n", false, 421, 0},
+        {EHLO(PIPE) FIRST SECOND "R\n", false, 0, 0},
+        /* not where it would have to be taken back */
+        {EHLO("") "C: MAIL FROM:<ann@us.example>\nS: 250 ok\nC: RCPT TO:<bob@them.example>\nS: 250 ok\nC: DATA\nS: 354 go\nD\nS: 250 one\n"
+            "C: QUIT\nS: 221 bye\n", true, 250, 0},
+        {EHLO(PIPE "S: 250-LIMITS MAILMAX=1\n") FIRST "S: 250 one\nC: QUIT\nS: 221 bye\n", false, 250, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        RCPTS(TO("bob@them.example"));
+        struct smtp_out_rcpt behind = TO("eve@them.example");
+        t->script = rows[i].script;
+        t->behind = &behind;
+        t->dropped = rows[i].dropped;
+        play(t);
+        assert_int_equal(rcpts[0].answer.code, rows[i].first);
+        assert_int_equal(rcpts[0].answer.maybe_sent, rows[i].first == 0);
+        assert_int_equal(behind.tried ? behind.answer.code : 0, rows[i].second);
+        free(t);
+    }
+}
+
+/* Whom the server did not want to take with the others comes first. */
+static void not_before_those_left_over(void **state)
+{
+    RCPTS(TO("bob@them.example"), TO("too@them.example"));
+    struct smtp_out_rcpt behind = TO("eve@them.example");
+    t->script = EHLO(PIPE) "C: MAIL FROM:<ann@us.example>\nC: RCPT TO:<bob@them.example>\nC: RCPT TO:<too@them.example>\nC: DATA\n"
+        "S: 250 ok\nS: 250 ok\nS: 452 4.5.3 too many\nS: 354 go\nD\nS: 250 one\nC: QUIT\nS: 221 bye\n";
+    t->behind = &behind;
+    t->dropped = true;
+    play(t);
+    assert_true(rcpts[0].tried && !rcpts[1].tried && !behind.tried);
     free(t);
 }
 
@@ -543,7 +607,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reply_lines), cmocka_unit_test(reply_words), cmocka_unit_test(stuffing),
         cmocka_unit_test(delivered_with_pipelining), cmocka_unit_test(delivered_step_by_step_to_an_old_server),
-        cmocka_unit_test(delivered_in_chunks), cmocka_unit_test(envelope_parameters),
+        cmocka_unit_test(delivered_in_chunks), cmocka_unit_test(the_next_envelope_behind_the_text),
+        cmocka_unit_test(not_before_those_left_over), cmocka_unit_test(envelope_parameters),
         cmocka_unit_test(what_a_server_cannot_take), cmocka_unit_test(everybody_refused_and_still_354),
         cmocka_unit_test(the_sender_is_refused), cmocka_unit_test(data_is_refused), cmocka_unit_test(the_text_is_refused),
         cmocka_unit_test(too_many_recipients_go_another_time), cmocka_unit_test(announced_limits_are_kept),
