@@ -52,9 +52,10 @@
 #define MSG_queue_rid(F, L) F(u64, rid)
 /* Another server, as events tell of it. host: "name [ip]"; tls: how the session is protected, in words ("TLSv1.3, DANE"). */
 #define MSG_queue_place(F, L) F(bytes, host) F(bytes, tls)
-/* A recipient who may get the message at that place as soon as this is durable. Those of a message follow each other. */
+/* A recipient who may get the message at that place as soon as this is durable. Those of a session's message follow each other,
+ * with a place of their own. */
 #define MSG_queue_try(F, L) F(u64, qid) F(u64, rid) F(u32, place)
-/* Of a message that is tried, in their order. refused: nothing of it may go out, for this relay does not have it (any more).
+/* Of a message that is tried at a place, in their order. refused: nothing of it may go out, for this relay does not have it (any more).
  * text: the whole message as it goes out, when it is small and in memory; else empty, and for queue_read. */
 #define MSG_queue_begun(F, L) F(u64, qid) F(u32, refused) F(bytes, text)
 /* What came of one recipient. outcome: enum queue_outcome. code, status, text: the far side's last answer ("550", "5.1.1"

@@ -31,7 +31,7 @@ static bool may_try(struct store *s, const struct store_queue_rcpt *r, uint64_t 
     return store_queue_leased(s, r->rid, &owner) ? owner == boot : r->trying == boot;
 }
 
-/* n tries of one message: all of its recipients that are named, or none. */
+/* n tries of one message at one place: all of its recipients that are named, or none. */
 static int begin(struct store *s, struct store_op *op, const struct msg_queue_try *v, uint32_t n, struct msg_queue_begun *out)
 {
     const struct msg_queue_note *in = op->w->in;
@@ -69,8 +69,8 @@ static int begin_all(struct store *s, struct store_op *op)
     out->begun.v = arena_alloc(op->w->mem, in->tries.n * sizeof *out->begun.v + 1);
     for (uint32_t i = 0, to; i < in->tries.n; i = to) {
         struct msg_queue_begun *b = &out->begun.v[out->begun.n++];
-        for (to = i + 1; to < in->tries.n && in->tries.v[to].qid == in->tries.v[i].qid;)
-            to++;
+        for (to = i + 1; to < in->tries.n && in->tries.v[to].qid == in->tries.v[i].qid && in->tries.v[to].place == in->tries.v[i].place;)
+            to++; /* sessions may have recipients of the same message, each at a place of its own */
         if (begin(s, op, &in->tries.v[i], to - i, b) != 0)
             return -1;
         if (b->refused == 0 && store_queue_text(s, b->qid, MIN_OF(room, (uint64_t)SMALL), &b->text, op->w->mem) != 0)

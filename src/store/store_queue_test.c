@@ -176,13 +176,15 @@ static void many_at_once(void **state)
     struct msg_queue_lease_r l = lease("one.test", 9, 9, RELAY);
     assert_true(l.messages.n == 2 && l.rcpts.n == 3);
     uint64_t qid = l.messages.v[1].qid;
-    struct msg_queue_try tries[4] = {{.qid = qid, .rid = l.rcpts.v[1].rid}, {.qid = qid, .rid = l.rcpts.v[2].rid},
+    struct msg_queue_place places[2] = {place, place};
+    struct msg_queue_try tries[4] = {{.qid = qid, .rid = l.rcpts.v[1].rid}, {.qid = qid, .rid = l.rcpts.v[2].rid, .place = 1},
                                      {.qid = 999, .rid = 1000}, {.qid = l.messages.v[0].qid, .rid = l.rcpts.v[0].rid}};
     struct msg_queue_done done[2] = {{.rid = l.rcpts.v[0].rid, .outcome = QUEUE_DELIVERED},
                                      {.rid = l.rcpts.v[1].rid, .outcome = QUEUE_DEFERRED, .due_ms = clock_now_ms() + 60000}};
-    OK(DO(queue_note, RELAY, &begun, .places = {(struct msg_queue_place *)&place, 1}, .tries = {tries, 4}, .done = {done, 2}));
-    assert_true(begun.begun.n == 3 && begun.begun.v[0].qid == qid && begun.begun.v[0].refused == 0);
-    assert_true(begun.begun.v[1].refused == 1 && begun.begun.v[1].text.n == 0 && begun.begun.v[2].refused == 0);
+    OK(DO(queue_note, RELAY, &begun, .places = {places, 2}, .tries = {tries, 4}, .done = {done, 2}));
+    assert_int_equal(begun.begun.n, 4); /* two sessions have recipients of the second message */
+    assert_true(begun.begun.v[0].qid == qid && begun.begun.v[0].refused == 0 && begun.begun.v[1].qid == qid && begun.begun.v[1].refused == 0);
+    assert_true(begun.begun.v[2].refused == 1 && begun.begun.v[2].text.n == 0 && begun.begun.v[3].refused == 0);
     assert_int_equal(sql("SELECT count(*) FROM queue_rcpt"), 2);
     assert_int_equal(sql("SELECT count(*) FROM queue_rcpt WHERE trying = 77"), 1);
     OK(result(l.rcpts.v[2].rid, QUEUE_DELIVERED, 0, RELAY));
