@@ -10,8 +10,6 @@
 #include "imap/imap_input.h"
 #include "imap/imap_surrogate.h"
 
-static const struct imap_row *row_at(size_t i); /* NULL behind the last */
-
 /* ---- answers --------------------------------------------------------------------------------------------------------- */
 
 PRINTF_LIKE(3, 0)
@@ -153,9 +151,9 @@ static const struct { const char *name; bool (*when)(const struct imap *s); } ca
 void imap_session_capabilities(const struct imap *s, struct str *out)
 {
     str_addz(out, "CAPABILITY IMAP4rev1 IMAP4rev2");
-    for (size_t i = 0; row_at(i) != NULL; i++)
-        if (row_at(i)->capa != NULL && (row_at(i)->when == NULL || row_at(i)->when(s)))
-            str_addf(out, " %s", row_at(i)->capa);
+    for (size_t i = 0; imap_session_row(i) != NULL; i++)
+        if (imap_session_row(i)->capa != NULL && (imap_session_row(i)->when == NULL || imap_session_row(i)->when(s)))
+            str_addf(out, " %s", imap_session_row(i)->capa);
     for (size_t i = 0; i < COUNT_OF(capa_table); i++)
         if (capa_table[i].when == NULL || capa_table[i].when(s))
             str_addf(out, " %s", capa_table[i].name);
@@ -256,9 +254,9 @@ static WAITS int cmd_enable(struct imap *s, struct imap_lex *in)
 
 static const struct imap_row *row_of(struct span name)
 {
-    for (size_t i = 0; row_at(i) != NULL; i++)
-        if (span_eq_nocase(name, span_z(row_at(i)->name)))
-            return row_at(i);
+    for (size_t i = 0; imap_session_row(i) != NULL; i++)
+        if (span_eq_nocase(name, span_z(imap_session_row(i)->name)))
+            return imap_session_row(i);
     return NULL;
 }
 
@@ -424,7 +422,7 @@ static const struct imap_row rows[] = {
     {"MOVE", BOX, UID | WRITES, "MOVE", logged_in, imap_copy_move},             /* RFC 9051 6.4.8 */
 };
 
-static const struct imap_row *row_at(size_t i)
+const struct imap_row *imap_session_row(size_t i)
 {
     return i < COUNT_OF(rows) ? &rows[i] : NULL;
 }

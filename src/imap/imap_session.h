@@ -68,6 +68,8 @@ struct imap_row {
     imap_command *run;
 };
 
+const struct imap_row *imap_session_row(size_t i);  /* all there are, NULL behind the last */
+
 /* The dialogue from greeting to close; session_fn. */
 WAITS void imap_session_run(struct conn *c, struct session_env *env);
 

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define LOGIN "p1 LOGIN alice right\r\n"
 #define ONE "From: a@b.example\r\nSubject: one\r\n\r\ntext\r\n"
 #define TWO "Subject: two\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" \
-    "--b\r\n\r\npart\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\nside\r\n--b--\r\n"
+    "--b\r\n\r\npart\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: \xc3\xbc\r\n\r\nside\r\n--b--\r\n"
 #define BEFORE LOGIN "p2 APPEND INBOX (\\Seen) {41+}\r\n" ONE "\r\np3 APPEND INBOX (word) {156+}\r\n" TWO "\r\n" \
     "p4 APPEND INBOX {41+}\r\n" ONE "\r\np5 SELECT INBOX\r\n"
 static_assert(sizeof ONE - 1 == 41 && sizeof TWO - 1 == 156, "the sizes that BEFORE announces");

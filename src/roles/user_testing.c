@@ -35,7 +35,9 @@ static void on_sasl(struct ipc_req *req)
     const struct msg_sasl *in = req->in;
     struct msg_sasl_r out = {.state = SASL_BAD};
     struct op_id id = rand_op_id();
-    if (!span_ends_nocase(in->response, SPAN("wrong"))) {
+    if (in->dialog == 0 && in->response.n == 0) {
+        out = (struct msg_sasl_r){.state = SASL_MORE, .dialog = 1};
+    } else if (!span_ends_nocase(in->response, SPAN("wrong"))) {
         out = (struct msg_sasl_r){.state = SASL_OK, .account = *account, .address = SPAN("alice@example.test"),
                                   .lang = SPAN("en"), .handle = span_of(id.b, sizeof id.b)};
         struct msg_session_add add = {.handle = out.handle, .account = *account, .front_boot = req->peer.boot,
