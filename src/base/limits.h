@@ -35,7 +35,7 @@
     X(POP3_ERRORS, 20, 2, 1000, "errors", "in a row before the connection is closed")                                  \
     X(POP3_KEEP_DAYS, 7, 1, 3650, "days", "the least that an account may have fetched mail kept; RFC 2449 6.7")              \
     X(IMAP_LINE, 65536, 8192, 1048576, "bytes", "a command without its literals, after login")                         \
-    X(IMAP_LINE_BEFORE, 8192, 1024, 65536, "bytes", "a command before login, literals included")                       \
+    X(IMAP_LINE_BEFORE, 8192, 1024, 65536, "bytes", "a command before login, literals included; of an ID what is kept of it") \
     X(IMAP_LITERAL, 65536, 4096, 1048576, "bytes", "all literals of a command that are no message, after login")       \
     X(IMAP_LITERAL_BEFORE, 1024, 256, 4096, "bytes", "a literal before login: a name or a password")                   \
     X(IMAP_RANGES, 10000, 100, 100000, "ranges", "in one set of message numbers")                                      \

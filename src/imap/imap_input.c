@@ -97,17 +97,35 @@ static WAITS int more_of_it(struct imap *s, struct str *text, struct imap_litera
     return r;
 }
 
+/* The rest of an ID that passes the line's limit before the login; *start: no line begins behind it any more. */
+static WAITS int add_id(struct imap *s, struct str *text, size_t *start, size_t most)
+{
+    int r = CONN_LINE_LONG;
+    while (r == CONN_LINE_LONG) {
+        struct span have = span_sub(conn_input(s->c), 0, most - MIN_OF(text->n, most));
+        str_add(text, have);
+        conn_consume(s->c, have.n);
+        if (!imap_id_shorten(s, text))
+            return r;
+        *start = 0;
+        r = add_line(s, text, most - MIN_OF(text->n, most));
+    }
+    return r;
+}
+
 /* One line and the literal at its end: 1 when the command goes on behind it, 0 when it is at its end or at *wrong. */
 static WAITS int one_line(struct imap *s, struct str *text, size_t *line_left, uint64_t *literals, const char **wrong)
 {
     size_t start = text->n;
     struct imap_literal l;
     int r = add_line(s, text, *line_left);
+    if (r == CONN_LINE_LONG && before_login(s))
+        r = add_id(s, text, &start, (size_t)LIMIT(IMAP_LINE_BEFORE));
     if (r == CONN_LINE_LONG)
         return give_up(s, "the command is too long", wrong);
     if (r != 0)
         return r;
-    *line_left -= text->n - start;
+    *line_left -= MIN_OF(text->n - start, *line_left);
     if (text->n - start < 2 || text->p[text->n - 2] != '\r') {
         *wrong = "a line ends in CRLF";
         return 0;

@@ -200,28 +200,6 @@ static WAITS int cmd_starttls(struct imap *s, struct imap_lex *in)
     return conn_tls_start(s->c, s->env->tls) == 0 ? 0 : WAIT_CLOSED;
 }
 
-/* RFC 2971 3.2: we tell who we are, and note who it is. */
-static WAITS int cmd_id(struct imap *s, struct imap_lex *in)
-{
-    struct span key, value, name = SPAN_NONE, version = SPAN_NONE;
-    bool list = !imap_grammar_may_word(in, SPAN("NIL")) && imap_grammar_open(in);
-    for (unsigned n = 0; list && in->error == NULL && !imap_grammar_may_close(in); n++) {
-        if ((n > 0 && !imap_grammar_sp(in)) || !imap_grammar_string(in, &key) || !imap_grammar_sp(in) ||
-            !imap_grammar_nstring(in, &value))
-            break;
-        if (n >= 30) /* RFC 2971 3.3 */
-            imap_grammar_bad(in, "an ID has 30 pairs at most");
-        name = span_eq_nocase(key, SPAN("name")) ? value : name;
-        version = span_eq_nocase(key, SPAN("version")) ? value : version;
-    }
-    if (!imap_grammar_end(in))
-        return imap_session_bad(s, in->error);
-    LOG(LOG_INFO, "imap.id", L_ID(span_z(s->trace)), L_SPAN("name", name.p != NULL ? name : SPAN("")),
-        L_SPAN("version", version.p != NULL ? version : SPAN("")));
-    int r = imap_session_untagged(s, "ID (\"name\" \"Postel\" \"version\" \"" POSTEL_VERSION "\")");
-    return r != 0 ? r : imap_session_ok(s, "ID done");
-}
-
 static const struct { struct span name; unsigned bit; } enable_table[] = {
     {SPAN("IMAP4rev2"), IMAP_REV2},   /* RFC 9051 */
     {SPAN("UTF8=ACCEPT"), IMAP_UTF8}, /* RFC 9755, which IMAP4rev2 has in it */
@@ -393,7 +371,7 @@ static const struct imap_row rows[] = {
     {"CAPABILITY", ANY, BARE, NULL, NULL, cmd_capability},                      /* RFC 9051 6.1.1 */
     {"NOOP", ANY, BARE, NULL, NULL, cmd_noop},                                  /* RFC 9051 6.1.2 */
     {"LOGOUT", ANY, BARE, NULL, NULL, cmd_logout},                              /* RFC 9051 6.1.3 */
-    {"ID", ANY, 0, "ID", NULL, cmd_id},                                         /* RFC 2971 3.1 */
+    {"ID", ANY, 0, "ID", NULL, imap_id_id},                                     /* RFC 2971 3.1 */
     {"STARTTLS", BEFORE, BARE, "STARTTLS", starttls_possible, cmd_starttls},    /* RFC 9051 6.2.1 */
     {"AUTHENTICATE", BEFORE, 0, NULL, NULL, imap_login_authenticate},           /* RFC 9051 6.2.2 */
     {"LOGIN", BEFORE, 0, NULL, NULL, imap_login_login},                         /* RFC 9051 6.2.3 */

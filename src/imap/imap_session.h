@@ -110,6 +110,10 @@ void imap_session_capabilities(const struct imap *s, struct str *out);  /* "CAPA
 bool imap_login_allowed(const struct imap *s);                      /* passwords may be sent here (SEC-13) */
 void imap_login_capabilities(const struct imap *s, struct str *out); /* " AUTH=..." for each mechanism possible here */
 imap_command imap_login_login, imap_login_authenticate;             /* imap_login.c */
+imap_command imap_id_id;                                            /* imap_id.c */
+/* A command that is read and too long for where it is: of an ID the pairs that are here whole and say nothing that we note
+ * lose their text, so that all 30 of RFC 2971 3.3 have room before the login. False: it is no ID, or no shorter now. */
+bool imap_id_shorten(struct imap *s, struct str *text);
 imap_command imap_list_list, imap_list_lsub, imap_list_namespace;   /* imap_list.c */
 imap_command imap_folder_create, imap_folder_delete, imap_folder_rename, imap_folder_subscribe, imap_folder_unsubscribe;
 imap_command imap_status_status;                                    /* imap_status.c */

@@ -245,6 +245,30 @@ static WAITS void each_talk(void *arg)
     CHECK(bad == 0);
 }
 
+/* RFC 2971 3.3: 30 pairs of 30 and 1,024 characters fit before the login, where a line has 8 KiB; more do not. */
+static WAITS void each_id(void *arg)
+{
+    static const struct { unsigned pairs; int value; char want; bool over; } ids[] = {
+        {1, 10, 'O', false}, {30, 1024, 'O', false}, {31, 1024, 'B', false}, {200, 1024, 'B', true}, {30, 3000, 'O', false}, {2, 9000, 'B', true},
+    };
+    for (size_t i = 0; i < COUNT_OF(ids); i++)
+        for (size_t step = 0; step <= 1000; step += 1000) {
+            struct arena mem;
+            struct str input;
+            arena_init(&mem);
+            str_init(&input, &mem);
+            str_addz(&input, "x1 ID (");
+            for (unsigned n = 0; n < ids[i].pairs; n++)
+                str_addf(&input, "%s\"%030u\" \"%0*u\"", n > 0 ? " " : "", n, ids[i].value, n);
+            str_addz(&input, ")\r\ny1 NOOP\r\n");
+            struct span said = user_testing_imap(str_span(&input), step, &mem);
+            if (answer_to(said, "x1", &mem) != ids[i].want || (answer_to(said, "y1", &mem) == '-') != ids[i].over)
+                fprintf(stderr, "ID %zu, step %zu\n%.*s", i, step, SPAN_ARGS(said));
+            CHECK(answer_to(said, "x1", &mem) == ids[i].want && (answer_to(said, "y1", &mem) == '-') == ids[i].over);
+            arena_done(&mem);
+        }
+}
+
 /* ---- STARTTLS ----------------------------------------------------------------------------------------------------------- */
 
 /* The answer to a, or to e: an end of file in TLS could take with it what was said. */
@@ -284,6 +308,7 @@ static WAITS void each_starttls(void *arg)
     free((char *)(uintptr_t)chain.pem.p);
 }
 
+static void long_id(void **state) { user_testing_run(each_id, NULL); }
 static void starttls(void **state) { user_testing_run(each_starttls, NULL); }
 static void commands(void **state) { user_testing_run(each_command, NULL); }
 static void logout(void **state) { user_testing_run(behind_logout, NULL); }
@@ -300,6 +325,6 @@ static int stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_command), cmocka_unit_test(commands), cmocka_unit_test(logout),
-                                       cmocka_unit_test(longer), cmocka_unit_test(starttls)};
+                                       cmocka_unit_test(longer), cmocka_unit_test(long_id), cmocka_unit_test(starttls)};
     return cmocka_run_group_tests(tests, start, stop);
 }
