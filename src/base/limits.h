@@ -11,7 +11,7 @@
     X(SMTP_LINE_DISCARD, 65536, 2048, 1048576, "bytes", "of an overlong line read and dropped before 421")             \
     X(SMTP_RCPTS, 1000, 100, 100000, "recipients", "per transaction; RFC 5321 4.5.3.1.8 wants 100")                    \
     X(SMTP_RCPT_BYTES, 49152, 32768, 49152, "bytes", "of all recipient addresses of a transaction: they travel in one frame") \
-    X(SMTP_RCPT_HELD, 36864, 8192, 98304, "bytes", "of a transaction's recipients held without a login, packed: 1,000 of usual length (SEC-07)") \
+    X(SMTP_RCPT_HELD, 36864, 8192, 98304, "bytes", "of a transaction's recipients behind the first held without a login, packed: 1,000 of usual length (SEC-07)") \
     X(SMTP_MAILS, 10000, 10, 1000000, "messages", "in one session; announced as MAILMAX, RFC 9422 4.1")                \
     X(SMTP_ERRORS_SOFT, 10, 1, 1000, "errors", "then each further one waits a second")                                 \
     X(SMTP_ERRORS_HARD, 20, 2, 1000, "errors", "then 421")                                                             \

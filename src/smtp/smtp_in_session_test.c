@@ -261,6 +261,12 @@ static WAITS void limits(void)
     CHECK(count(said, "250 2.1.5") == 100 && count(said, "452 4.5.3") == 50 && count(said, "250 2.0.0") == 1);
     CHECK(smtp_in_seen->targets == 1);
     limit_value[LIMIT_SMTP_RCPTS] = limit_table[LIMIT_SMTP_RCPTS].def;
+    limit_value[LIMIT_SMTP_RCPT_HELD] = 10; /* SEC-07: the first may be wide, what is too much behind it is refused whole */
+    said = talk(SPAN(HELLO "MAIL FROM:<>\r\nRCPT TO:<list@example.test>\r\nRCPT TO:<away@example.test>\r\n"
+                     "RCPT TO:<bob@example.test>\r\nDATA\r\nx\r\n.\r\n"), 0, &mem);
+    CHECK(count(said, "250 2.1.5") == 2 && count(said, "452 4.5.3") == 1 && count(said, "250 2.0.0") == 1);
+    CHECK(smtp_in_seen->targets == 3 && smtp_in_seen->remotes[0] == 0); /* bob is one of the list */
+    limit_value[LIMIT_SMTP_RCPT_HELD] = limit_table[LIMIT_SMTP_RCPT_HELD].def;
     arena_done(&mem);
 }
 

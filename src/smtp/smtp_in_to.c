@@ -48,10 +48,11 @@ struct rcpt {
 
 /* ---- what it comes down to ---------------------------------------------------------------------------------------------- */
 
-/* SEC-07: somebody who has logged in may have more of us; then the frame of ingest is the limit. */
+/* SEC-07: a stranger's recipients are held in little. Somebody who has logged in may have more of us, and one recipient
+ * alone is as wide as the alias that its owner made: then the frame of ingest is the limit. */
 static size_t most(const struct smtp_in *s)
 {
-    return s->login ? SIZE_MAX : (size_t)LIMIT(SMTP_RCPT_HELD);
+    return s->login || s->tx.rcpts == 0 ? SIZE_MAX : (size_t)LIMIT(SMTP_RCPT_HELD);
 }
 
 /* RFC 3461 5.2.7.3 (c): behind an alias with several targets nobody else says that all went well. */

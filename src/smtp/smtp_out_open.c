@@ -83,7 +83,8 @@ static void learn_auth(struct smtp_out *s, struct span mechs)
     }
 }
 
-/* RFC 9422 4: "RCPTMAX=100 MAILMAX=10"; 0 and what is no number count as unsaid. */
+/* RFC 9422 4: "RCPTMAX=100 MAILMAX=10"; 0 and what is no number count as unsaid. RCPTDOMAINMAX is kept without a look: relay
+ * has a session for mail to one domain, through a smart host too. */
 static void learn_limits(struct smtp_out *s, struct span rest)
 {
     while (rest.n > 0) {
