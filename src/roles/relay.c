@@ -50,6 +50,7 @@ static int prepare(struct fail *f)
 static int begin(struct fail *f)
 {
     dns_use(&resolver_way);
+    mtasts_fetch_keep(&relay_policies);
     relay_out_begin();
     role_on_peer(relay_out_peer);
     return resolver_begin(f);

@@ -7,6 +7,7 @@
 #include "queue/queue_destination.h"
 #include "queue/queue_route.h"
 #include "smtp/smtp_out.h"
+#include "trust/mtasts_fetch.h"
 
 struct relay_out {
     struct queue_destinations table;
@@ -46,6 +47,9 @@ struct relay_hosts {
  * relay_hosts_done follows in any case. */
 WAITS int relay_hosts_find(const struct queue_hop *hop, struct relay_hosts *out, struct smtp_out_answer *why);
 void relay_hosts_done(struct relay_hosts *h);
+
+/* relay_policies.c */
+extern const struct mtasts_fetch_keeper relay_policies;
 
 /* relay_work.c: a session with a destination, from its first lease to its end; a coroutine's function, arg: the struct
  * queue_destination that was begun for it. */

@@ -228,6 +228,20 @@ static void on_events(struct ipc_req *req)
         on_plain_read(req);
 }
 
+/* What relay keeps belongs to nobody; nothing else of that kind is its business. */
+static bool is_relays(const struct ipc_req *req, struct span key)
+{
+    return req->peer.kind == ROLE_RELAY && span_starts(key, SPAN("mtasts/"));
+}
+
+static void on_kv_get(struct ipc_req *req)
+{
+    if (is_relays(req, ((const struct msg_kv_get *)req->in)->key))
+        on_store_read(req);
+    else
+        on_plain_read(req);
+}
+
 static void on_changes(struct ipc_req *req)
 {
     on_session_read(req, run_changes, NULL);
@@ -388,8 +402,11 @@ static void on_blob_put(struct ipc_req *req)
 
 static void on_kv_set(struct ipc_req *req)
 {
+    const struct msg_kv_set *in = req->in;
     if (req->peer.kind == ROLE_ADMIN)
-        write_start(req, ((const struct msg_kv_set *)req->in)->account);
+        write_start(req, in->account);
+    else if (is_relays(req, in->key))
+        write_start(req, 0);
     else
         on_session_write(req);
 }
@@ -539,7 +556,7 @@ static const struct ipc_handler handlers[] = {
     {.id = MSG_ID_quota_set, .call = on_quota_set},       {.id = MSG_ID_recount, .call = on_recount},
     {.id = MSG_ID_email_get, .call = on_plain_read},      {.id = MSG_ID_thread_get, .call = on_plain_read},
     {.id = MSG_ID_blob_get, .call = on_plain_read},       {.id = MSG_ID_quota_get, .call = on_plain_read},
-    {.id = MSG_ID_kv_get, .call = on_plain_read},         {.id = MSG_ID_kv_list, .call = on_plain_read},
+    {.id = MSG_ID_kv_get, .call = on_kv_get},             {.id = MSG_ID_kv_list, .call = on_plain_read},
     {.id = MSG_ID_email_slices, .call = on_plain_read},   {.id = MSG_ID_member_view, .call = on_plain_read},
     {.id = MSG_ID_search, .call = on_plain_read},         {.id = MSG_ID_search_fill, .call = store_fill_call, .coro = true},
     {.id = MSG_ID_changes, .call = on_changes},           {.id = MSG_ID_watch, .call = on_watch},

@@ -20,12 +20,13 @@
 
 #include <cmocka.h>
 
-enum { MX, USER_1, USER_2, AUTH, ADMIN, ENDS };
+enum { MX, USER_1, USER_2, AUTH, ADMIN, RELAY, ENDS };
 static const struct ipc_peer peers[ENDS] = {[MX] = {ROLE_FRONT_MX, 0, 11},
                                             [USER_1] = {ROLE_FRONT_USER, 0, 21},
                                             [USER_2] = {ROLE_FRONT_USER, 1, 22},
                                             [AUTH] = {ROLE_AUTH, 0, 31},
-                                            [ADMIN] = {ROLE_ADMIN, 0, 41}};
+                                            [ADMIN] = {ROLE_ADMIN, 0, 41},
+                                            [RELAY] = {ROLE_RELAY, 0, 51}};
 
 static struct {
     int fd;
@@ -550,6 +551,28 @@ static void mailbox_operations(void **state)
     assert_int_equal(recv(ends[USER_1].fd, &end, 1, 0), 0);
 }
 
+/* Relay keeps policies, which are nobody's, and reaches nothing else: no account's values, none of the store's own. */
+static void values_of_relay(void **state)
+{
+    static const char *const others[] = {"k", "mtasts", "pop3/keep_days", "", "Mtasts/example.org"};
+    struct msg_kv_set_r none;
+    struct msg_kv_get_r got;
+    log_in("alice", 7, USER_1);
+    struct span h = handle("alice");
+    assert_int_equal(CALL(USER_1, kv_set, &none, .handle = h, .key = SPAN("mtasts/example.org"), .value = SPAN("hers")), 0);
+    assert_int_equal(CALL(RELAY, kv_get, &got, .key = SPAN("mtasts/example.org")), 0);
+    assert_int_equal(got.found, 0);
+    assert_int_equal(CALL(RELAY, kv_set, &none, .key = SPAN("mtasts/example.org"), .value = SPAN("policy"), .ttl_s = 60, .account = 7), 0);
+    assert_int_equal(CALL(RELAY, kv_get, &got, .key = SPAN("mtasts/example.org")), 0);
+    assert_true(got.found == 1 && span_eq(got.value, SPAN("policy")) && got.expires_s > 0);
+    assert_int_equal(CALL(USER_1, kv_get, &got, .handle = h, .key = SPAN("mtasts/example.org")), 0);
+    assert_true(got.found == 1 && span_eq(got.value, SPAN("hers")));
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        assert_int_not_equal(CALL(RELAY, kv_set, &none, .key = span_z(others[i]), .value = SPAN("x"), .account = 7), 0);
+        assert_int_not_equal(CALL(RELAY, kv_get, &got, .key = span_z(others[i])), 0);
+    }
+}
+
 /* A draft above what a frame holds: as a file it must be sealed, above that it is spooled. */
 static void large_appends(void **state)
 {
@@ -587,6 +610,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(sessions_are_bound), T(handle_just_made), T(reading_and_removing), T(locks),
-        T(watching),           T(bodies),           T(mailbox_operations),   T(large_appends)};
+        T(watching),           T(bodies),           T(mailbox_operations),   T(large_appends),
+        T(values_of_relay)};
     return cmocka_run_group_tests_name("store_role", tests, NULL, NULL);
 }

@@ -378,7 +378,7 @@
 #define MSG_recount(F, L) F(u64, account)
 #define MSG_recount_r(F, L) F(u64, wrong) F(u64, messages)
 /* Small values of an account, which parts of the program keep under names of their own. ttl_s 0: for good.
- * account: from admin, which has no handle. */
+ * account: from admin, which has no handle. Relay has none either: its values are nobody's, and begin with "mtasts/". */
 #define MSG_kv_get(F, L) F(bytes, handle) F(bytes, key)
 #define MSG_kv_get_r(F, L) F(u32, found) F(bytes, value) F(i64, expires_s)
 #define MSG_kv_set(F, L) F(bytes, handle) F(bytes, key) F(bytes, value) F(i64, ttl_s) F(u32, remove) F(u64, account)
@@ -563,8 +563,8 @@
     CALL(blob_put, ROLE_STORE, FROM_FRONT_USER, 1)                                                                     \
     CALL(blob_get, ROLE_STORE, FROM_FRONT_USER, 1)                                                                     \
     CALL(quota_get, ROLE_STORE, FROM_FRONT_USER, 1)                                                                    \
-    CALL(kv_get, ROLE_STORE, FROM_FRONT_USER, 1)                                                                       \
-    CALL(kv_set, ROLE_STORE, FROM_FRONT_USER | FROM_ADMIN, 1)                                                          \
+    CALL(kv_get, ROLE_STORE, FROM_FRONT_USER | FROM_RELAY, 1)                                                          \
+    CALL(kv_set, ROLE_STORE, FROM_FRONT_USER | FROM_ADMIN | FROM_RELAY, 1)                                             \
     CALL(kv_list, ROLE_STORE, FROM_FRONT_USER, 1)                                                                      \
     CALL(quota_set, ROLE_STORE, FROM_ADMIN, 1)                                                                         \
     CALL(recount, ROLE_STORE, FROM_ADMIN, 1)                                                                           \

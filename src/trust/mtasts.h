@@ -30,7 +30,7 @@ enum mtasts_verdict {
 };
 enum mtasts_verdict mtasts_decide(const struct mtasts_policy *p, struct span host); /* p NULL: there is none */
 
-/* ---- what is kept: in memory, so a restart of relay forgets it ---- */
+/* ---- what is kept, in memory; mtasts_fetch.h says how it outlives that ---- */
 
 struct mtasts_cache;
 struct mtasts_cache *mtasts_cache_new(size_t most); /* entries; beyond that the one used longest ago goes */

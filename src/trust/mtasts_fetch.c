@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "run/config.h"
 #include "run/http_client.h"
 
@@ -15,6 +16,7 @@ struct under_way {
 
 static struct mtasts_cache *cache;
 static struct list fetches;
+static const struct mtasts_fetch_keeper *keeper;
 
 static struct under_way *find(struct span domain)
 {
@@ -47,19 +49,52 @@ static WAITS struct span get(struct span domain, struct arena *mem)
     return SPAN_NONE;
 }
 
+/* What is kept: "ID SECONDS", a newline, the policy as it came; SECONDS: when that was. */
+static WAITS void keep(struct span domain, struct span id, struct span text, int64_t fetched_s, struct arena *mem)
+{
+    const struct mtasts_policy *p = mtasts_cache_get(cache, domain, fetched_s);
+    struct str kept;
+    if (keeper == NULL || p == NULL) /* it holds for no time at all */
+        return;
+    int64_t ttl_s = p->max_age_s;
+    str_init(&kept, mem);
+    str_addf(&kept, "%.*s %lld\n", SPAN_ARGS(id), (long long)fetched_s);
+    str_add(&kept, text);
+    keeper->put(domain, str_span(&kept), ttl_s, mem);
+}
+
+/* RFC 8461 3.3: a policy holds until it runs out, so a restart must not forget it: whoever can make us start anew and keep
+ * the policy's host away would have our mail in clear. */
+static WAITS void recall(struct span domain, struct arena *mem)
+{
+    struct span text, line, id;
+    uint64_t fetched_s;
+    int64_t now_s = clock_now_s();
+    if (keeper == NULL || mtasts_cache_get(cache, domain, now_s) != NULL || keeper->get(domain, &text, mem) != 0 ||
+        mtasts_cache_get(cache, domain, now_s) != NULL) /* somebody fetched it meanwhile */
+        return;
+    line = span_split(&text, '\n');
+    id = span_split(&line, ' ');
+    if (num_u64(line, INT64_MAX, &fetched_s) == 0)
+        mtasts_cache_put(cache, domain, id, text, MIN_OF((int64_t)fetched_s, now_s));
+}
+
 static WAITS void refresh(struct span domain, struct span id, struct arena *mem)
 {
     struct under_way u = {.domain = domain};
     waitq_init(&u.done);
     list_push(&fetches, &u.node);
     struct span text = get(domain, mem);
-    int r = mtasts_cache_put(cache, domain, id, text, clock_now_s());
+    int64_t now_s = clock_now_s();
+    int r = mtasts_cache_put(cache, domain, id, text, now_s);
     list_remove(&u.node);
     waitq_wake_all(&u.done);
-    if (r == 0)
+    if (r == 0) {
         LOG(LOG_INFO, "mtasts.policy", L_SPAN("domain", domain), L_SPAN("policy_id", id), L_INT("bytes", (int64_t)text.n));
-    else if (text.p != NULL)
+        keep(domain, id, text, now_s, mem);
+    } else if (text.p != NULL) {
         LOG(LOG_WARN, "mtasts.fetch", L_SPAN("domain", domain), L_Z("why", "the policy is not as RFC 8461 3.2 wants it"));
+    }
 }
 
 static const struct mtasts_policy *copy(const struct mtasts_policy *p, struct arena *mem)
@@ -84,6 +119,7 @@ WAITS const struct mtasts_policy *mtasts_fetch(struct span domain, struct arena 
         cache = mtasts_cache_new((size_t)LIMIT(MTASTS_POLICIES));
         list_init(&fetches);
     }
+    recall(domain, mem);
     dns_txt(arena_printf(mem, "_mta-sts.%.*s", SPAN_ARGS(domain)), &t, mem);
     bool has = t.answer.status == DNS_OK && mtasts_record(t.v, t.n, &id) == 0;
     while (has && (other = find(domain)) != NULL)
@@ -92,6 +128,11 @@ WAITS const struct mtasts_policy *mtasts_fetch(struct span domain, struct arena 
     if (has && mtasts_cache_stale(cache, domain, id, clock_now_s()))
         refresh(domain, id, mem);
     return copy(mtasts_cache_get(cache, domain, clock_now_s()), mem);
+}
+
+void mtasts_fetch_keep(const struct mtasts_fetch_keeper *k)
+{
+    keeper = k;
 }
 
 void mtasts_fetch_done(void)

@@ -9,6 +9,15 @@
  * domain: lower case A-labels, the next hop (a smart host's name for a smart host); never an address literal. Gives the
  * policy that holds, a copy in mem, or NULL. May take limit mtasts_fetch_s; several who ask for one domain share a fetch. */
 WAITS const struct mtasts_policy *mtasts_fetch(struct span domain, struct arena *mem);
+
+/* Where policies outlive us. get: what was put last for the domain and has not run out, lives in mem; 0, or -1. put: ttl_s
+ * above 0. Both may sleep. Once, before the first fetch; borrowed for good. Without a keeper a restart forgets them. */
+struct mtasts_fetch_keeper {
+    WAITS int (*get)(struct span domain, struct span *kept, struct arena *mem);
+    WAITS void (*put)(struct span domain, struct span kept, int64_t ttl_s, struct arena *mem);
+};
+void mtasts_fetch_keep(const struct mtasts_fetch_keeper *k);
+
 void mtasts_fetch_done(void); /* forgets all; for tests */
 
 #endif
