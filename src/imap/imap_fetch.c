@@ -405,6 +405,7 @@ WAITS int imap_fetch_fetch(struct imap *s, struct imap_lex *in)
     str_init(&f.out, &out);
     str_init(&f.downgraded, &s->cmd);
     int r = run(&f, idx, n);
+    imap_surrogate_rest(s);
     arena_done(&f.mem);
     arena_done(&out);
     return r;

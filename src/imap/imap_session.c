@@ -291,6 +291,8 @@ static WAITS int run_command(struct imap *s)
         return imap_session_no(s, "[READ-ONLY] The mailbox was opened for reading");
     if ((s->by_uid || !(s->row->flags & IMAP_ROW_BARE)) && !imap_grammar_sp(&in))
         return imap_session_bad(s, in.error);
+    if (s->row->run != imap_fetch_fetch)
+        imap_surrogate_drop(s);
     return s->row->run(s, &in);
 }
 

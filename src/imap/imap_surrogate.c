@@ -20,6 +20,12 @@ void imap_surrogate_drop(struct imap *s)
     s->surrogate = NULL;
 }
 
+void imap_surrogate_rest(struct imap *s)
+{
+    if (s->surrogate != NULL && s->surrogate->stored <= IMAP_READ_WINDOW)
+        imap_surrogate_drop(s);
+}
+
 /* The message for scan: what fits a window in the frame, else as a file. */
 static WAITS int take_message(struct imap *s, uint64_t eid, uint64_t size, struct msg_scan_surrogate *in, struct arena *mem,
                               struct fail *f)
@@ -58,7 +64,7 @@ WAITS int imap_surrogate_get(struct imap *s, uint64_t eid, uint64_t size, const 
     if (s->surrogate == NULL || s->surrogate->eid != eid) {
         imap_surrogate_drop(s);
         struct imap_surrogate *x = base_alloc(sizeof *x);
-        *x = (struct imap_surrogate){.eid = eid, .edits = SPAN("")};
+        *x = (struct imap_surrogate){.eid = eid, .stored = size, .edits = SPAN("")};
         arena_init(&x->mem);
         arena_init(&mem);
         int r = take_message(s, eid, size, &in, &mem, f);

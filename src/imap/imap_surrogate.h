@@ -7,6 +7,7 @@
 
 struct imap_surrogate {
     uint64_t eid;
+    uint64_t stored;            /* octets of the message */
     struct span edits;          /* make it of the message (format/edit.h); empty: that is shown as it is */
     uint64_t size;              /* of the surrogate, */
     struct span envelope, structure; /* and these are its own, in the forms of format/summary.h */
@@ -15,9 +16,12 @@ struct imap_surrogate {
 
 /* Whether a message with these enum summary_flag may need one in this session. */
 bool imap_surrogate_needed(const struct imap *s, uint32_t summary_flags);
-/* The one of a message of `size` octets; *out NULL: it needs none. Borrowed until the next call: the session keeps the last,
- * as clients fetch large messages in pieces. 0; 1 with *f: the message cannot be read; -1 with *f: none can now. */
+/* The one of a message of `size` octets; *out NULL: it needs none. Borrowed until the next call. 0; 1 with *f: the message
+ * cannot be read; -1 with *f: none can now. */
 WAITS int imap_surrogate_get(struct imap *s, uint64_t eid, uint64_t size, const struct imap_surrogate **out, struct fail *f);
+/* At the end of a FETCH: only that of a large message is kept, for the next FETCH, as clients fetch those in pieces (SEC-07:
+ * a session that idles holds little). */
+void imap_surrogate_rest(struct imap *s);
 void imap_surrogate_drop(struct imap *s);   /* forgets what is kept */
 
 #endif
