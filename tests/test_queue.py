@@ -168,6 +168,7 @@ def test_a_sender_with_an_idn(server):
         server.cli("queue", "bounce", "--to", "y@elsewhere.test")
     box = imaplib.IMAP4("127.0.0.1", server.port["imap"])
     box.authenticate("PLAIN", lambda _: f"\0eva@m\u00fcnchen.test\0{PASSWORD}".encode())
+    box.enable("UTF8=ACCEPT")
 
     def arrived():
         box.select("INBOX")

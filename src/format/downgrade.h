@@ -2,7 +2,7 @@
  *
  * Only fields whose value is UTF-8 and not ASCII are touched; bytes above 127 that are no UTF-8 never were right, and stay
  * as they are. Headers of parts at all levels count, and delivery reports (RFC 6857 4). What is message/global becomes
- * message/rfc822, which it is then (doc/decisions/17-surrogate.md).
+ * message/rfc822, which it is then (doc/decisions/15-surrogate.md).
  */
 #ifndef POSTEL_DOWNGRADE_H
 #define POSTEL_DOWNGRADE_H

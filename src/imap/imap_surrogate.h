@@ -1,5 +1,5 @@
 /* imap_surrogate: a message as a session sees it that knows no UTF-8 in headers (RFC 6857), made by scan
- * (doc/decisions/17-surrogate.md). */
+ * (doc/decisions/15-surrogate.md). */
 #ifndef POSTEL_IMAP_SURROGATE_H
 #define POSTEL_IMAP_SURROGATE_H
 
