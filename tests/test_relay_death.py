@@ -4,12 +4,13 @@ import random
 import re
 import signal
 import smtplib
+import socket
 import sys
 import threading
 import time
 
 from lib.peer import Slow
-from lib.server import PASSWORD
+from lib.server import PASSWORD, Server
 from test_relay import TEXT, World, submit, wait_for
 
 ALL = os.environ.get("POSTEL_CHECK_ALL") == "yes"
@@ -144,3 +145,20 @@ def test_stopped_while_relaying():
         w.close(*sys.exc_info())
         raise
     w.close()
+
+
+def test_stop_while_names_are_looked_up():
+    """No name server answers, perhaps that is why somebody stops it: that takes no 30 s, and is no attempt."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.settimeout(30)
+        with Server({"dns.forward": f"127.0.0.1:{silent.getsockname()[1]}"}) as server:
+            submit(server, "x@nowhere.test")
+            silent.recv(512)  # the question is on its way
+            began = time.monotonic()
+            server.stop()
+            assert time.monotonic() - began < 15
+            server.start()
+            story = server.cli("trace", "x@nowhere.test")
+            assert "could not be" not in story and "4.4.3" not in story, story
+            assert wait_for(lambda: "x@nowhere.test" in server.cli("queue", "list"))

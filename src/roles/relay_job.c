@@ -306,6 +306,10 @@ WAITS void relay_job_deliver(struct relay_job *j, struct relay_job *next)
     if (w->open && w->out.ahead != NULL && w->out.ahead != &j->mail) /* that one does not follow after all */
         relay_work_hang_up(w);
     if (relay_work_way(w, j->m, &why) < 0) {
+        if (relay_out.stopping) { /* it was not found out, and is nobody's fault */
+            relay_job_give_back(j);
+            return;
+        }
         snprintf(w->peer, sizeof w->peer, "%.*s", SPAN_ARGS(span_sub(w->hop.host, 0, 100)));
         if (why.outcome == QUEUE_DEFERRED)
             queue_destination_bad(&relay_out.table, w->d, clock_mono_ms(), rand_u64());
@@ -315,7 +319,11 @@ WAITS void relay_job_deliver(struct relay_job *j, struct relay_job *next)
     }
     while (gather(j) > 0) {
         if (!w->open && relay_work_host(w, &why) < 0) {
-            if (why.outcome == QUEUE_DEFERRED && !relay_out.stopping)
+            if (relay_out.stopping) {
+                relay_job_give_back(j);
+                return;
+            }
+            if (why.outcome == QUEUE_DEFERRED)
                 queue_destination_bad(&relay_out.table, w->d, clock_mono_ms(), rand_u64());
             settle_rest(j, &why);
             return;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "run/config.h"
 #include "run/loop.h"
+#include "run/resolver.h"
 #include "run/role.h"
 
 enum { LOAD_AGAIN_MS = 1000, LOGIN_BYTES = 2000 };
@@ -169,6 +170,7 @@ void relay_out_stop(void)
 {
     relay_out.stopping = true;
     loop_timer_clear(&timer);
+    resolver_give_up(); /* perhaps there is no net, and that is why we stop */
     if (relay_out.workers == 0)
         role_stopped();
 }

@@ -25,6 +25,7 @@ enum { CLASS_IN = 1, RCODE_OK = 0, RCODE_NXDOMAIN = 3 };
 enum { START_MS = 10000 };
 
 struct query {
+    struct list node;
     struct loop_timer timer;
     resolver_done *done;
     void *arg;
@@ -34,6 +35,8 @@ struct query {
 static struct ub_ctx *ctx;
 static struct loop_io io;
 static size_t under_way;
+static struct list queries; /* all of them */
+static bool given_up;
 static bool answers_all; /* somebody is configured who answers for every name */
 
 /* ---- configuration ---- */
@@ -237,6 +240,7 @@ void resolver_close(void)
 static void finish(struct query *q, const struct dns_answer *answer)
 {
     loop_timer_clear(&q->timer);
+    list_remove(&q->node);
     under_way--;
     q->done(q->arg, answer);
     free(q);
@@ -247,6 +251,13 @@ static void on_timeout(struct loop_timer *t)
     struct query *q = CONTAINER_OF(t, struct query, timer);
     ub_cancel(ctx, q->async_id); /* on_answer is not called any more */
     finish(q, &(struct dns_answer){.status = DNS_SERVFAIL});
+}
+
+void resolver_give_up(void)
+{
+    given_up = true;
+    while (queries.next != NULL && !list_empty(&queries))
+        on_timeout(&LIST_ITEM(queries.next, struct query, node)->timer);
 }
 
 static enum dns_status status_of(const struct ub_result *r)
@@ -296,7 +307,7 @@ void resolver_ask(struct span name, enum dns_type type, resolver_done *done, voi
 {
     char text[DNS_NAME_MAX + 2];
     struct dns_answer no = {.status = dns_rr_askable(name) ? DNS_SERVFAIL : DNS_NXDOMAIN};
-    if (no.status == DNS_NXDOMAIN || under_way >= (size_t)LIMIT(DNS_QUERIES)) {
+    if (no.status == DNS_NXDOMAIN || given_up || under_way >= (size_t)LIMIT(DNS_QUERIES)) {
         done(arg, &no);
         return;
     }
@@ -305,6 +316,9 @@ void resolver_ask(struct span name, enum dns_type type, resolver_done *done, voi
     q->done = done;
     q->arg = arg;
     loop_timer_init(&q->timer, on_timeout);
+    if (queries.next == NULL)
+        list_init(&queries);
+    list_push(&queries, &q->node);
     int e = ub_resolve_async(ctx, text, (int)type, CLASS_IN, q, on_answer, &q->async_id);
     under_way++;
     if (e != 0) {

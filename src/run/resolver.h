@@ -16,6 +16,8 @@ void resolver_close(void); /* for commands and tests: without a question under w
 typedef void resolver_done(void *arg, const struct dns_answer *answer);
 void resolver_ask(struct span name, enum dns_type type, resolver_done *done, void *arg);
 
+void resolver_give_up(void); /* whoever waits for an answer has DNS_SERVFAIL now; the role ends */
+
 extern const struct dns_way resolver_way; /* for dns_use */
 
 #endif
