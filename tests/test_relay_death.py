@@ -153,7 +153,9 @@ def test_stop_while_names_are_looked_up():
         silent.bind(("127.0.0.1", 0))
         silent.settimeout(30)
         with Server({"dns.forward": f"127.0.0.1:{silent.getsockname()[1]}"}) as server:
-            submit(server, "x@nowhere.test")
+            server.cli("alias", "add", "away@example.test", "x@nowhere.test")  # a submission would wait for the name itself
+            with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=60) as smtp:
+                smtp.sendmail("jon@example.org", ["away@example.test"], "Subject: x\r\n\r\nx\r\n")
             silent.recv(512)  # the question is on its way
             began = time.monotonic()
             server.stop()
