@@ -113,6 +113,8 @@ def test_ways(m, north, south):
     told = south.story("carl@south.test", ": put into the mailbox")
     assert told.count("received from mx.north.test [127.0.0.1] (TLSv1.3") == len(came) - 1, told
     assert told.count("received from mx.north.test [127.0.0.1] (not encrypted") == 1, told
+    by_alias = south.cli("trace", "carl@nothing.test")  # by the name that it was sent to
+    assert "received from" in by_alias and "<carl@nothing.test>: forwarded here to <carl@south.test>" in by_alias, by_alias
     # what waits, waits for a mended world: test_mended
     waits(north, "full@south.test", "4.2.2")
     south.cli("quota", "set", "full@south.test", "--messages", "10")

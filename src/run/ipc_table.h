@@ -28,8 +28,9 @@
     F(u64, id) F(i64, first_s) F(i64, last_s) F(u32, count) F(bytes, service) F(bytes, ip) F(bytes, mech)              \
     F(u32, result) F(bytes, label)
 #define MSG_alias_row(F, L) F(bytes, address) F(bytes, targets) /* targets: separated by a space */
-/* mailbox 0: the account's INBOX, made when it is not there. flags: enum member_flag. */
-#define MSG_ingest_target(F, L) F(u64, account) F(u64, mailbox) F(bytes, address) F(bytes, lang) F(u32, flags)
+/* mailbox 0: the account's INBOX, made when it is not there. flags: enum member_flag. via: the recipient that led there when
+ * that is another address (an alias, a detail, another name of the domain), for the trace; or empty. */
+#define MSG_ingest_target(F, L) F(u64, account) F(u64, mailbox) F(bytes, address) F(bytes, lang) F(u32, flags) F(bytes, via)
 #define MSG_ingest_result(F, L) F(u64, account) F(u64, mailbox) F(u64, uid) F(u64, eid) F(u64, modseq)
 /* A recipient elsewhere, queued in the same commit. address: as it is sent on; domain: folded A-labels, or a literal with
  * its brackets. notify: enum dsn_notify, 0 = not given (RFC 3461 4.1). orcpt: "rfc822;address" out of its xtext, or empty.
@@ -657,7 +658,7 @@ enum event_kind {
     EVENT_REPORTED,     /* a DSN was made: text says its trace id and kind */
     EVENT_HELD, EVENT_RELEASED, EVENT_DROPPED, EVENT_ROUTED, /* by a person */
     EVENT_MAYBE_TWICE,  /* an attempt ended without an answer: what follows may be a second copy (REL-03) */
-    EVENT_FORWARDED,    /* an alias leads elsewhere: text has the new address and reverse-path */
+    EVENT_FORWARDED,    /* an address leads to another: text has that one, and the reverse-path when it is elsewhere */
     EVENT_REFUSED,      /* a submission was turned away */
 };
 

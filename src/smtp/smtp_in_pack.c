@@ -132,7 +132,7 @@ bool smtp_in_pack_to(struct smtp_in_pack *p, size_t most)
 }
 
 /* An account is a target once, however many of the recipients come down to it (REL-02). */
-bool smtp_in_pack_target(struct smtp_in_pack *p, size_t most, const struct msg_rcpt_target *t)
+bool smtp_in_pack_target(struct smtp_in_pack *p, size_t most, const struct msg_rcpt_target *t, struct span via)
 {
     struct smtp_in_pack before = *p;
     struct record r = {0};
@@ -148,13 +148,15 @@ bool smtp_in_pack_target(struct smtp_in_pack *p, size_t most, const struct msg_r
     if (again && p->count[PACK_TO] == 0) /* nobody asks whose it was */
         return true;
     r = (struct record){.kind = again ? PACK_AGAIN : PACK_TARGET, .check = check};
-    if (!begin(p, again ? 0 : t->address.n + t->lang.n, &r))
+    size_t texts = again ? 0 : t->address.n + t->lang.n + via.n;
+    if (!begin(p, texts, &r))
         return false;
     put_number(p, again ? index : t->account);
     if (!again) {
         put_text(p, PACK_ADDRESS, t->address);
         put_text(p, PACK_LANG, t->lang);
-        p->frame += t->address.n + t->lang.n + FIXED;
+        put_text(p, PACK_VIA, via);
+        p->frame += texts + FIXED;
     }
     return end(p, most, &r, &before);
 }
@@ -230,6 +232,7 @@ static void open_record(const struct smtp_in_pack *p, const struct record *r, st
         *t = (struct msg_ingest_target){.account = get_number(p, &at)};
         t->address = get_text(p, &at);
         t->lang = get_text(p, &at);
+        t->via = get_text(p, &at);
         if (reaches)
             out->reach[(*n_reach)++] = out->n_targets;
         out->n_targets++;

@@ -31,7 +31,8 @@ struct smtp_in_rcpts { /* unpacked; n of each list as in pack->count */
 /* Each adds something, unless it is there already (not: notes). most: bytes that may be held. False: no room; the pack is
  * what it was. */
 bool smtp_in_pack_to(struct smtp_in_pack *p, size_t most); /* LMTP: the targets behind it are this recipient's */
-bool smtp_in_pack_target(struct smtp_in_pack *p, size_t most, const struct msg_rcpt_target *t);
+/* via: of msg_ingest_target; that of whoever led there first counts. */
+bool smtp_in_pack_target(struct smtp_in_pack *p, size_t most, const struct msg_rcpt_target *t, struct span via);
 bool smtp_in_pack_remote(struct smtp_in_pack *p, size_t most, const struct msg_ingest_remote *r);
 bool smtp_in_pack_note(struct smtp_in_pack *p, size_t most, const struct msg_ingest_note *note);
 /* As it was when *before was copied from it: what was added since is gone. */

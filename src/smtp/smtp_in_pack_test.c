@@ -26,13 +26,13 @@ static unsigned random_below(unsigned n)
     return (unsigned)(random_state >> 33) % n;
 }
 
-static void plain_target(struct plain *p, const struct msg_rcpt_target *t)
+static void plain_target(struct plain *p, const struct msg_rcpt_target *t, struct span via)
 {
     uint32_t i = 0;
     while (i < p->targets.n && p->targets.v[i].account != t->account)
         i++;
     if (i == p->targets.n)
-        *VEC_PUSH(&p->targets) = (struct msg_ingest_target){.account = t->account, .address = t->address, .lang = t->lang};
+        *VEC_PUSH(&p->targets) = (struct msg_ingest_target){.account = t->account, .address = t->address, .lang = t->lang, .via = via};
     if (p->tos.n > 0) {
         *VEC_PUSH(&p->reach) = i;
         p->tos.v[p->tos.n - 1].n++;
@@ -57,7 +57,8 @@ static void compare(const struct smtp_in_pack *pack, const struct plain *p, stru
     assert_int_equal(all.n_tos, p->tos.n);
     for (size_t i = 0; i < p->targets.n; i++) {
         const struct msg_ingest_target *a = &all.targets[i], *b = &p->targets.v[i];
-        assert_true(a->account == b->account && span_eq(a->address, b->address) && span_eq(a->lang, b->lang));
+        assert_true(a->account == b->account && span_eq(a->address, b->address) && span_eq(a->lang, b->lang) &&
+                    span_eq(a->via, b->via));
     }
     for (size_t i = 0; i < p->remotes.n; i++) {
         const struct msg_ingest_remote *a = &all.remotes[i], *b = &p->remotes.v[i];
@@ -98,9 +99,9 @@ static void step(struct smtp_in_pack *pack, struct plain *p, bool lmtp, struct a
         if (!taken_back)
             *VEC_PUSH(&p->tos) = (struct smtp_in_to){(uint32_t)p->reach.n, 0};
     } else if (random_below(2) == 0) {
-        assert_true(smtp_in_pack_target(pack, SIZE_MAX, &t));
+        assert_true(smtp_in_pack_target(pack, SIZE_MAX, &t, r.via));
         if (!taken_back)
-            plain_target(p, &t);
+            plain_target(p, &t, r.via);
     } else if (random_below(2) == 0) {
         assert_true(smtp_in_pack_remote(pack, SIZE_MAX, &r));
         if (!taken_back)
@@ -145,8 +146,8 @@ static void test_small(void **state)
     struct smtp_in_pack accounts = {0}, remotes = {0};
     for (unsigned i = 0; i < 1000; i++) {
         struct span address = arena_printf(&mem, "bob.%05u@example.test", i), via = arena_printf(&mem, "all+%05u@example.test", i);
-        assert_true(smtp_in_pack_target(&accounts, MOST, &(struct msg_rcpt_target){.account = 1000 + i, .address = address,
-                                                                                   .lang = SPAN("en")}));
+        struct msg_rcpt_target t = {.account = 1000 + i, .address = address, .lang = SPAN("en")};
+        assert_true(smtp_in_pack_target(&accounts, MOST, &t, SPAN_NONE));
         if (i < 950) /* then the frame is full */
             assert_true(smtp_in_pack_remote(&remotes, MOST, &(struct msg_ingest_remote){.address = SPAN("jon@other.example"),
                                                                                         .domain = SPAN("other.example"),
@@ -155,13 +156,13 @@ static void test_small(void **state)
     assert_true(accounts.cap <= MOST + 4096 && remotes.cap <= MOST + 4096);
     struct smtp_in_pack was = accounts;
     struct msg_rcpt_target t = {.account = 1, .address = SPAN("x")};
-    assert_false(smtp_in_pack_target(&accounts, accounts.n + 7, &t));
+    assert_false(smtp_in_pack_target(&accounts, accounts.n + 8, &t, SPAN_NONE));
     assert_false(smtp_in_pack_to(&accounts, accounts.n));
     assert_int_equal(accounts.n, was.n);
     assert_int_equal(accounts.frame, was.frame);
     assert_memory_equal(accounts.count, was.count, sizeof was.count);
     assert_memory_equal(accounts.whole, was.whole, sizeof was.whole);
-    assert_true(smtp_in_pack_target(&accounts, accounts.n + 8, &t));
+    assert_true(smtp_in_pack_target(&accounts, accounts.n + 9, &t, SPAN_NONE));
     smtp_in_pack_done(&accounts);
     smtp_in_pack_done(&remotes);
     arena_done(&mem);

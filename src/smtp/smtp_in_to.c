@@ -10,6 +10,7 @@
 #include "smtp/smtp_in_submit.h"
 
 enum { ROOM_ASKED = 8 }; /* of a longer list each mailbox's quota is seen at the end only */
+enum { VIA_TOLD = 4096 };  /* bytes of recipients: behind them the trace does not say which name led to a mailbox */
 
 struct refusal { int code; const char *enhanced, *text; };
 
@@ -80,8 +81,11 @@ static bool add_all(struct smtp_in *s, const struct rcpt *to, const struct msg_r
     struct smtp_in_pack *pack = &s->tx.pack;
     uint32_t notify = notify_behind(to->params.notify, answer->flags & RCPT_EXPANDED);
     bool good = (s->env->service != SERVICE_lmtp || smtp_in_pack_to(pack, most(s))) && add_note(s, to, answer);
-    for (uint32_t i = 0; i < answer->targets.n && good; i++)
-        good = smtp_in_pack_target(pack, most(s), &answer->targets.v[i]);
+    for (uint32_t i = 0; i < answer->targets.n && good; i++) {
+        const struct msg_rcpt_target *t = &answer->targets.v[i];
+        bool tell = pack->n < VIA_TOLD && !span_eq_nocase(t->address, to->address);
+        good = smtp_in_pack_target(pack, most(s), t, tell ? to->text : SPAN_NONE);
+    }
     for (uint32_t i = 0; i < answer->forwards.n && good; i++) {
         const struct msg_rcpt_forward *f = &answer->forwards.v[i];
         struct msg_ingest_remote r = {.address = f->address, .domain = f->domain, .notify = notify, .orcpt = to->orcpt,

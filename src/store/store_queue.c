@@ -197,9 +197,13 @@ int store_queue_ingest(struct store *s, struct store_op *op)
     struct store_event e;
     char trace[13];
     first_step(&e, s, op, trace);
-    for (uint32_t i = 0; i < in->targets.n; i++)
-        store_event_step(&e, &(struct msg_event_row){.kind = EVENT_STORED, .account = in->targets.v[i].account,
-                                                     .address = in->targets.v[i].address});
+    for (uint32_t i = 0; i < in->targets.n; i++) {
+        const struct msg_ingest_target *t = &in->targets.v[i];
+        if (t->via.n > 0)
+            store_event_step(&e, &(struct msg_event_row){.kind = EVENT_FORWARDED, .account = t->account, .address = t->via,
+                .text = arena_printf(&s->mem, "here to <%.*s>", SPAN_ARGS(t->address))});
+        store_event_step(&e, &(struct msg_event_row){.kind = EVENT_STORED, .account = t->account, .address = t->address});
+    }
     if (op->refs > 0) {
         int64_t now = store_queue_now(s);
         for (uint32_t i = 0, to; i < in->remotes.n; i = to) {
