@@ -164,6 +164,7 @@ static void chan_flush(struct ipc_chan *ch)
             continue;
         if (n < 0 && errno == EAGAIN) {
             ch->blocked = true;
+            loop_wait_write(&ch->io, true);
             return;
         }
         if (n < 0) { /* the other end is gone; what it still said counts */
@@ -414,6 +415,7 @@ static void ready(struct loop_io *io, unsigned events)
     struct ipc_chan *ch = CONTAINER_OF(io, struct ipc_chan, io);
     if ((events & LOOP_WRITE) && ch->blocked) {
         ch->blocked = false;
+        loop_wait_write(&ch->io, false);
         chan_flush(ch);
     }
     if (events & (LOOP_READ | LOOP_HUP))
@@ -425,7 +427,7 @@ static void ready(struct loop_io *io, unsigned events)
 struct ipc_chan *ipc_attach(int fd, struct ipc_peer peer, bool calls, bool serves)
 {
     struct ipc_chan *ch = base_alloc(sizeof *ch);
-    ch->io = (struct loop_io){.fd = fd, .ready = ready};
+    ch->io = (struct loop_io){.fd = fd, .ready = ready, .quiet = true};
     ch->peer = peer;
     ch->calls = calls;
     ch->serves = serves;

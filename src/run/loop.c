@@ -59,11 +59,22 @@ void loop_done(void)
 
 /* ---- descriptors ---- */
 
+static int watch(struct loop_io *io, int what, bool writing)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (writing ? EPOLLOUT : 0), .data.ptr = io};
+    return epoll_ctl(epoll_fd, what, io->fd, &ev);
+}
+
 int loop_watch(struct loop_io *io)
 {
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = io};
     io->dead = false;
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, io->fd, &ev);
+    return watch(io, EPOLL_CTL_ADD, !io->quiet);
+}
+
+void loop_wait_write(struct loop_io *io, bool on)
+{
+    if (!io->dead)
+        watch(io, EPOLL_CTL_MOD, on);
 }
 
 void loop_unwatch(struct loop_io *io)

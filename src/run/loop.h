@@ -14,6 +14,7 @@
 struct loop_io {
     int fd;
     void (*ready)(struct loop_io *io, unsigned events);
+    bool quiet; /* for writing only while loop_wait_write says so: a Unix socket wakes its writer at each read of the peer */
     bool dead; /* the loop's own: removed during this turn */
 };
 
@@ -38,6 +39,7 @@ void loop_stop(void);                     /* ends loop_run after this turn */
 void loop_done(void);                     /* for tests: frees what loop_init made */
 int loop_watch(struct loop_io *io);       /* 0, or -1 with errno */
 void loop_unwatch(struct loop_io *io);
+void loop_wait_write(struct loop_io *io, bool on); /* of a quiet one; LOOP_WRITE comes at once when it can be written already */
 void loop_timer_init(struct loop_timer *t, void (*fire)(struct loop_timer *));
 void loop_timer_set(struct loop_timer *t, int64_t at_mono_ms); /* replaces an earlier time */
 void loop_timer_clear(struct loop_timer *t);

@@ -131,6 +131,39 @@ static void test_events(void **state)
     close(fd[0]);
 }
 
+/* Of a quiet one nothing is told when its peer reads, but when somebody waits for room. */
+static void test_quiet(void **state)
+{
+    int fd[2];
+    char room[4096] = {0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+    struct end a = {.io = {.fd = fd[0], .ready = end_ready, .quiet = true}};
+    assert_int_equal(loop_watch(&a.io), 0);
+    assert_int_equal(send(fd[0], room, sizeof room, 0), sizeof room);
+    assert_int_equal(read(fd[1], room, sizeof room), sizeof room);
+    run_for(5);
+    assert_int_equal(a.seen & LOOP_WRITE, 0);
+    while (send(fd[0], room, sizeof room, 0) > 0)
+        continue;
+    loop_wait_write(&a.io, true);
+    run_for(5);
+    assert_int_equal(a.seen & LOOP_WRITE, 0);
+    while (read(fd[1], room, sizeof room) > 0)
+        continue;
+    run_for(5);
+    assert_int_equal(a.seen & LOOP_WRITE, LOOP_WRITE);
+    a.seen = 0;
+    loop_wait_write(&a.io, false);
+    run_for(5);
+    assert_int_equal(a.seen & LOOP_WRITE, 0);
+    loop_wait_write(&a.io, true); /* there is room already */
+    run_for(5);
+    assert_int_equal(a.seen & LOOP_WRITE, LOOP_WRITE);
+    loop_unwatch(&a.io);
+    close(fd[0]);
+    close(fd[1]);
+}
+
 static void test_unwatch_in_turn(void **state)
 {
     int a[2], b[2];
@@ -365,6 +398,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_timers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_quiet, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unwatch_in_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hooks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_posts, set_up, tear_down),
