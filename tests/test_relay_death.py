@@ -69,6 +69,7 @@ def gone(pid):
 def kill(server, kind):
     """One role; or all of them and master at the same moment, and a new start."""
     if kind == "everything":
+        os.kill(server.process.pid, signal.SIGSTOP)  # else it may just start one that we do not wait for, and that has its ports
         pids = list(server.roles())
         os.killpg(server.process.pid, signal.SIGKILL)
         server.kill()
