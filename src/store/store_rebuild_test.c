@@ -124,6 +124,23 @@ static void note_is_carried_on(void **state)
     assert_int_equal(store_testing_check(s, 1), 1500 - 5 - 1001);
 }
 
+/* An address that is not ASCII in front of a header that is: the header is none of ASCII, then as before. */
+static void addresses_in_front(void **state)
+{
+    struct op_id one = rand_op_id();
+    struct span body = SPAN("Subject: a\r\n\r\n");
+    struct msg_ingest_target target = {.account = 1, .address = SPAN("x@example.test")};
+    struct msg_ingest in = {.op = span_of(one.b, 16), .sender = SPAN("\xc3\xbc@example.org"), .size = body.n, .body = body,
+                            .file = -1, .date_s = INT64_MIN, .targets = {&target, 1}};
+    struct msg_ingest_r out;
+    deliver(1, body);
+    assert_int_equal(store_testing_write(s, MSG_ID_ingest, 0, &in, &out, &mem, &f), 0);
+    assert_int_equal(store_testing_sql("SELECT sum(flags & 4) FROM email"), SUMMARY_UTF8);
+    rebuild(-1);
+    assert_int_equal(store_testing_sql("SELECT sum(flags & 4) FROM email"), SUMMARY_UTF8);
+    assert_int_equal(store_testing_check(s, 1), 2);
+}
+
 /* ---- an index that is not there ---- */
 
 static void no_index_no_start(void **state)
@@ -310,6 +327,6 @@ static void on_a_backup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {T(swept_and_removed), T(note_is_carried_on), T(no_index_no_start), T(written_twice), T(forged),
-                                       T(accounts_and_uploads), T(on_a_backup)};
+                                       T(accounts_and_uploads), T(on_a_backup), T(addresses_in_front)};
     return cmocka_run_group_tests_name("store_rebuild", tests, NULL, NULL);
 }
