@@ -15,6 +15,7 @@ struct append_job {
     struct op_id op;
     struct body body;
     struct imap_crlf crlf;
+    bool utf8;              /* came as UTF8 (~{n}...) */
     struct fail fail;       /* kind FAIL_NONE: all is well so far */
 };
 
@@ -70,7 +71,7 @@ static WAITS int append_message(struct append_job *j)
         r = imap_session_literal_rest(s, &rest);
     if (r != 0)
         return r;
-    if (rest.n > 0 || s->literal.header > 0) /* RFC 3502 is not offered: one message */
+    if (!span_eq(rest, j->utf8 ? SPAN(")") : SPAN("")) || s->literal.header > 0) /* RFC 3502 is not offered: one message */
         return imap_session_bad(s, "behind the message the command ends");
     if (j->fail.kind != FAIL_NONE)
         return imap_session_fail(s, &j->fail, true);
@@ -86,7 +87,8 @@ static WAITS int append_message(struct append_job *j)
                            (unsigned long long)out.uid);
 }
 
-/* Behind the mailbox: [flags SP] [date-time SP], and then the literal. */
+/* Behind the mailbox: [flags SP] [date-time SP], and then the literal; or, as RFC 6855 4 had it and Thunderbird does once
+ * UTF8=ACCEPT is enabled, UTF8 SP "(" literal8 ")". */
 static bool read_options(struct imap *s, struct imap_lex *in, struct append_job *j)
 {
     j->internal_ms = clock_now_ms();
@@ -94,6 +96,9 @@ static bool read_options(struct imap *s, struct imap_lex *in, struct append_job 
         return false;
     if (in->at.n > 0 && in->at.p[0] == '"' && (!imap_grammar_date_time(in, &j->internal_ms) || !imap_grammar_sp(in)))
         return false;
+    j->utf8 = imap_grammar_may_word(in, SPAN("UTF8"));
+    if (j->utf8 && (!imap_grammar_sp(in) || !imap_grammar_may(in, '('))) /* it is closed behind the literal */
+        return imap_grammar_bad(in, "behind UTF8 the message comes in parentheses");
     if (j->flags.any)
         return imap_grammar_bad(in, "\\* is no flag");
     if (s->literal.header == 0)
@@ -112,7 +117,7 @@ WAITS int imap_append_append(struct imap *s, struct imap_lex *in)
     struct fail f;
     if (!imap_grammar_astring(in, &name) || !imap_grammar_sp(in) || !read_options(s, in, &j))
         return imap_session_bad(s, in->error);
-    if (s->literal.binary)
+    if (s->literal.binary && !j.utf8)
         return imap_session_no(s, "[UNKNOWN-CTE] Binary literals are not taken");
     if (s->literal.size > (uint64_t)LIMIT(MESSAGE_BYTES))
         return imap_session_no(s, "[TOOBIG] The message is larger than this server takes"); /* RFC 7889 4 */

@@ -62,6 +62,9 @@ static const struct row { const char *said, *want, *after; } rows[] = {
     {"UNSELECT", "BBOO", "NAAA"},
     {"APPEND INBOX {9+}\r\nC: d\r\n\r\ny", "BOOO", "NASE"},
     {"APPEND {5+}\r\nINBOX (\\Seen) \" 1-Feb-2020 10:00:00 +0100\" {9+}\r\nC: d\r\n\r\ny", "BOOO", "NASE"},
+    {"APPEND INBOX UTF8 (~{9+}\r\nC: d\r\n\r\ny)", "BOOO", "-ASE"}, /* before the login no binary literal is read */
+    {"APPEND INBOX (\\Seen) UTF8 (~{9+}\r\nC: d\r\n\r\ny", "BBBB", "-ASE"},
+    {"APPEND INBOX ~{9+}\r\nC: d\r\n\r\ny", "BNNN", "-ASE"},
     {"APPEND nowhere {9+}\r\nC: d\r\n\r\ny", "BNNN", "NASE"},
     {"APPEND INBOX {9+}\r\nC: d\r\n\rxy", "BNNN", "NASE"}, /* a bare CR (SEC-03) */
     {"APPEND INBOX", "BBBB", "NASE"},
