@@ -129,7 +129,7 @@ def test_a_report_comes_back(server):
     time.sleep(0.5)
     assert len(inbox(server)) == before + 1 and rows(server) == []
     told = server.cli("trace", trace)
-    assert "failed for good" in told and "<alice@example.test>: report sent" in told
+    assert "failed for good" in told and "<x@elsewhere.test>: report sent to <alice@example.test> (failed; " in told
 
 
 def test_a_report_answers_its_message(server):

@@ -281,7 +281,7 @@ def test_a_bounce_comes_back(north, south, turn):
     assert wait_for(lambda: here.reports(who).get(to))
     told = here.reports(who)[to]
     assert [t[:2] for t in told] == [("failed", "5.1.1")] and "550" in told[0][2]
-    words = ["failed for good", f"<{who}>: report sent"]
+    words = ["failed for good", f"<{to}>: report sent to <{who}> (failed; "]
     story = here.story(results(here, to)[0]["id"], *words)
     assert all(w in story for w in words), story
 

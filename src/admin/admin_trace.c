@@ -4,10 +4,11 @@
 #include "admin/columns.h"
 #include "admin/control.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/num.h"
 #include "format/message_id.h"
 
-enum { ROWS_MOST = 20000 };
+enum { ROWS_MOST = 20000, FOLLOWED_MOST = 20 };
 
 struct story { struct span trace; size_t first, last; };
 struct found { VEC(struct msg_event_row) rows; };
@@ -16,7 +17,7 @@ static const char *const names[] = {
     [EVENT_RECEIVED] = "received", [EVENT_STORED] = "stored", [EVENT_QUEUED] = "queued", [EVENT_ATTEMPT] = "attempt",
     [EVENT_DELIVERED] = "delivered", [EVENT_DEFERRED] = "deferred", [EVENT_FAILED] = "failed", [EVENT_EXPIRED] = "expired",
     [EVENT_REPORTED] = "reported", [EVENT_HELD] = "held", [EVENT_RELEASED] = "released", [EVENT_DROPPED] = "dropped",
-    [EVENT_ROUTED] = "routed", [EVENT_MAYBE_TWICE] = "maybe-twice", [EVENT_FORWARDED] = "forwarded", [EVENT_REFUSED] = "refused"};
+    [EVENT_ROUTED] = "routed", [EVENT_MAYBE_TWICE] = "maybe-twice", [EVENT_FORWARDED] = "forwarded", [EVENT_REFUSED] = "refused", [EVENT_TRIED] = "tried"};
 
 static const char *name_of(uint32_t kind) { return kind < COUNT_OF(names) && names[kind] != NULL ? names[kind] : "?"; }
 
@@ -82,12 +83,36 @@ static void print_where(const struct msg_event_row *r)
     print_if(" (", r->tls, ")");
 }
 
+/* Whom was asked, and what it said; or why it said nothing, in our own words. */
+static void print_said(const struct msg_event_row *r)
+{
+    if (r->host.n > 0 && r->code == 0)
+        printf(" at");
+    print_where(r);
+    if (r->host.n > 0 && r->code != 0)
+        printf(" said");
+    print_answer(r);
+}
+
 static void tell_due(const char *what, int64_t ms)
 {
     if (ms == 0)
         return;
     printf("%s", what);
     print_time(ms);
+}
+
+static void tell_received(const struct msg_event_row *r)
+{
+    if (r->host.n == 0) {
+        printf("made by this server");
+        return;
+    }
+    printf("received from");
+    print_where(r);
+    if (r->tls.n == 0)
+        printf(" (not encrypted)");
+    print_if(", logged in as <", r->text, ">");
 }
 
 static void tell_step(const struct msg_event_row *r)
@@ -97,15 +122,16 @@ static void tell_step(const struct msg_event_row *r)
     print_if("  <", r->address, ">:");
     printf(r->address.n > 0 ? " " : "  ");
     switch ((enum event_kind)r->kind) {
-    case EVENT_RECEIVED: printf("received from"), print_where(r), r->tls.n > 0 ? 0 : printf(" (not encrypted)"); break;
+    case EVENT_RECEIVED: tell_received(r); break;
     case EVENT_STORED: printf("put into the mailbox"); break;
     case EVENT_QUEUED: printf("accepted for sending on"); break;
     case EVENT_ATTEMPT: printf("being handed to"), print_where(r); break;
     case EVENT_DELIVERED: printf("delivered: taken by"), print_where(r), print_answer(r); break;
-    case EVENT_DEFERRED: printf("put off"), tell_due(" until ", r->due_ms), print_if("; ", r->host, " said"), print_answer(r); break;
-    case EVENT_FAILED: printf("failed for good;"), print_if(" ", r->host, " said"), print_answer(r); break;
-    case EVENT_EXPIRED: printf("given up, it was tried for too long; at last"), print_if(" ", r->host, " said"), print_answer(r); break;
-    case EVENT_REPORTED: printf("report sent"), print_if(" (", r->text, ")"); break;
+    case EVENT_DEFERRED: printf("put off"), tell_due(" until ", r->due_ms), printf(";"), print_said(r); break;
+    case EVENT_FAILED: printf("failed for good;"), print_said(r); break;
+    case EVENT_EXPIRED: printf("given up, it was tried for too long; at last"), print_said(r); break;
+    case EVENT_TRIED: printf("tried in vain:"), print_said(r); break;
+    case EVENT_REPORTED: printf("report sent"), print_if(" ", r->text, ""); break;
     case EVENT_HELD: r->text.n > 0 ? print_if("held: ", r->text, "") : (void)printf("held by the administrator"), tell_due(" until ", r->due_ms); break;
     case EVENT_RELEASED: printf("released by the administrator"); break;
     case EVENT_DROPPED: printf("removed from the queue by the administrator"); break;
@@ -156,6 +182,34 @@ static WAITS int gather(struct control *c, struct msg_events *m, struct found *f
     return 0;
 }
 
+/* Mail that an alias sends on has another reverse-path from there on: what was found by an address is only its beginning.
+ * Such stories are told whole; the first ones. */
+static WAITS int follow(struct control *c, struct found *f)
+{
+    static char waiting, told;
+    struct found out = {0};
+    struct map on;
+    int rc = 0;
+    map_init(&on);
+    for (size_t i = 0; i < f->rows.n && map_count(&on) < FOLLOWED_MOST; i++)
+        if (f->rows.v[i].kind == EVENT_FORWARDED)
+            map_put(&on, f->rows.v[i].trace, &waiting);
+    for (size_t i = 0; i < f->rows.n && rc == 0; i++) {
+        const struct msg_event_row *r = &f->rows.v[i];
+        const char *state = map_get(&on, r->trace);
+        if (state == NULL) {
+            *VEC_PUSH(&out.rows) = *r;
+        } else if (state == &waiting) {
+            map_put(&on, r->trace, &told);
+            rc = gather(c, &(struct msg_events){.trace = r->trace, .from_ms = r->at_ms - 1000}, &out);
+        }
+    }
+    map_done(&on);
+    VEC_FREE(&f->rows);
+    *f = out;
+    return rc;
+}
+
 static bool is_trace(struct span s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -200,6 +254,8 @@ static WAITS int trace(struct control *c)
     int rc = ask(c, &m);
     if (rc == 0)
         rc = gather(c, &m, &f);
+    if (rc == 0 && m.address.n > 0)
+        rc = follow(c, &f);
     if (rc == 0 && f.rows.n == 0 && m.address.n > 0) { /* a Message-ID without its brackets, perhaps */
         m.msgid_hash = message_id_hash(arena_printf(&c->mem, "<%.*s>", SPAN_ARGS(m.address)), &c->mem);
         m.address = SPAN_NONE;

@@ -11,13 +11,6 @@ enum { READ_BYTES = 128 * 1024, READ_WITH_NOTE = 64 * 1024 /* a text that may co
 
 /* ---- what is told -------------------------------------------------------------------------------------------------- */
 
-static struct span how_protected(const struct relay_work *w, char out[160])
-{
-    bool named = w->open && w->host->policy[0] != 0;
-    int n = w->open ? snprintf(out, 160, "%s%s%s", w->out.tls, named ? ", " : "", named ? w->host->policy : "") : 0;
-    return span_of(out, (size_t)n);
-}
-
 static struct relay_note *note_new(struct relay_work *w, struct relay_lease *lease)
 {
     char tls[160];
@@ -25,8 +18,21 @@ static struct relay_note *note_new(struct relay_work *w, struct relay_lease *lea
     link->next = lease->notes;
     lease->notes = link;
     link->note = (struct relay_note){.epoch = lease->epoch, .mem = &lease->mem,
-        .place = {arena_copy(&lease->mem, span_z(w->peer)), arena_copy(&lease->mem, how_protected(w, tls))}};
+        .place = {arena_copy(&lease->mem, span_z(w->peer)), arena_copy(&lease->mem, relay_work_protected(w, tls))}};
     return &link->note;
+}
+
+/* Other hosts were asked before. */
+static void note_tried(struct relay_note *note, struct relay_work *w, struct arena *mem)
+{
+    note->tried = arena_alloc(mem, w->n_tried * sizeof *note->tried + 1);
+    for (; note->n_tried < w->n_tried; note->n_tried++) {
+        const struct msg_queue_tried *t = &w->tried[note->n_tried];
+        note->tried[note->n_tried] = (struct msg_queue_tried){.host = arena_copy(mem, t->host),
+            .tls = arena_copy(mem, t->tls), .code = t->code, .status = arena_copy(mem, t->status), .text = arena_copy(mem, t->text)};
+    }
+    w->n_tried = 0;
+    arena_reset(&w->tried_mem);
 }
 
 WAITS void relay_job_told(struct relay_lease *lease)
@@ -43,6 +49,7 @@ static WAITS void tell(struct relay_job *j, struct msg_queue_done *v, size_t n)
     note->done = v;
     note->n_done = n;
     note->ours = j->noted;
+    note_tried(note, j->w, &j->lease->mem);
     relay_note_put(note);
 }
 
@@ -70,7 +77,7 @@ static bool attempted_here(const struct relay_job *j)
 {
     char tls[160];
     return j->attempt != NULL && span_eq(j->attempt->place.host, span_z(j->w->peer)) &&
-           span_eq(j->attempt->place.tls, how_protected(j->w, tls));
+           span_eq(j->attempt->place.tls, relay_work_protected(j->w, tls));
 }
 
 /* All that are not done may get the message from the host that is open, before the dialogue says who of them really will: so
@@ -86,6 +93,7 @@ static WAITS void attempt_begin(struct relay_job *j)
         if (!j->done[i])
             note->tries[note->n_tries++] = (struct msg_queue_try){.qid = j->m->qid, .rid = j->rows[i]->rid};
     note->ours = j->noted;
+    note_tried(note, j->w, &j->lease->mem);
     j->attempt = note;
     relay_note_put(note);
 }
@@ -174,7 +182,7 @@ static void log_result(const struct relay_job *j, const struct msg_queue_rcpt *r
     static const char *const words[] = {"delivered", "deferred", "failed"};
     char tls[160];
     LOG(LOG_INFO, "relay.result", L_ID(j->m->trace), L_SPAN("to", row->address), L_Z("result", words[a->outcome]),
-        L_Z("host", j->w->peer), L_SPAN("tls", how_protected(j->w, tls)), L_INT("code", a->code), L_Z("status", a->status),
+        L_Z("host", j->w->peer), L_SPAN("tls", relay_work_protected(j->w, tls)), L_INT("code", a->code), L_Z("status", a->status),
         L_Z("text", a->text));
     if (a->outcome == QUEUE_DELIVERED)
         counter_add(COUNTER_MESSAGES_OUT, 1);
@@ -219,6 +227,7 @@ static bool elsewhere(const struct relay_work *w, const struct smtp_out_rcpt *r)
 static WAITS size_t note_answers(struct relay_job *j)
 {
     struct relay_work *w = j->w;
+    const struct smtp_out_answer *last = NULL; /* of a session that broke */
     struct msg_queue_done *v = arena_alloc(&j->lease->mem, j->n * sizeof *v);
     size_t n = 0, at = 0;
     bool ours = relay_job_ours(j);
@@ -226,6 +235,8 @@ static WAITS size_t note_answers(struct relay_job *j)
         if (j->done[i])
             continue;
         struct smtp_out_rcpt *r = &j->now[at++];
+        if (r->tried && elsewhere(w, r) && !worn_out(w, r) && last == NULL)
+            relay_work_in_vain(w, last = &r->answer);
         if (!r->tried || elsewhere(w, r))
             continue;
         j->done[i] = true;

@@ -41,6 +41,8 @@ static size_t size_of(const struct relay_note *n)
     size_t bytes = n->place.host.n + n->place.tls.n + n->n_tries * 20 + 40;
     for (size_t i = 0; i < n->n_done; i++)
         bytes += 60 + n->done[i].status.n + n->done[i].text.n;
+    for (size_t i = 0; i < n->n_tried; i++)
+        bytes += 40 + n->tried[i].host.n + n->tried[i].tls.n + n->tried[i].status.n + n->tried[i].text.n;
     return bytes;
 }
 
@@ -56,7 +58,7 @@ struct call {
 /* The first of the line, as many as fit; at most `most`. */
 static void gather(struct call *c, size_t most, struct arena *mem)
 {
-    size_t bytes = 0, places = 0, tries = 0, done = 0;
+    size_t bytes = 0, places = 0, tried = 0, tries = 0, done = 0;
     struct list *l = line.next;
     for (; l != &line && places < most; l = l->next) {
         struct relay_note *n = LIST_ITEM(l, struct relay_note, node);
@@ -64,11 +66,13 @@ static void gather(struct call *c, size_t most, struct arena *mem)
         if (places > 0 && bytes > CALL_BYTES)
             break;
         places++;
+        tried += n->n_tried;
         tries += n->n_tries;
         done += n->n_done;
     }
     *c = (struct call){.v = arena_alloc(mem, (places + 1) * sizeof *c->v)};
     c->ask.places.v = arena_alloc(mem, (places + 1) * sizeof *c->ask.places.v);
+    c->ask.tried.v = arena_alloc(mem, (tried + 1) * sizeof *c->ask.tried.v);
     c->ask.tries.v = arena_alloc(mem, (tries + 1) * sizeof *c->ask.tries.v);
     c->ask.done.v = arena_alloc(mem, (done + 1) * sizeof *c->ask.done.v);
     for (l = line.next; c->n < places; l = l->next) {
@@ -76,6 +80,10 @@ static void gather(struct call *c, size_t most, struct arena *mem)
         uint32_t at = c->ask.places.n;
         c->v[c->n++] = n;
         c->ask.places.v[c->ask.places.n++] = n->place;
+        for (size_t i = 0; i < n->n_tried; i++) {
+            c->ask.tried.v[c->ask.tried.n] = n->tried[i];
+            c->ask.tried.v[c->ask.tried.n++].place = at;
+        }
         for (size_t i = 0; i < n->n_tries; i++) {
             c->ask.tries.v[c->ask.tries.n] = n->tries[i];
             c->ask.tries.v[c->ask.tries.n++].place = at;

@@ -11,6 +11,8 @@
 struct relay_note {
     struct list node;               /* in line */
     struct msg_queue_place place;
+    struct msg_queue_tried *tried;  /* told before the rest */
+    size_t n_tried;
     struct msg_queue_try *tries;    /* their place is set here */
     size_t n_tries;
     struct msg_queue_done *done;

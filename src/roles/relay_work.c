@@ -13,7 +13,6 @@ WAITS void relay_work_hang_up(struct relay_work *w)
     if (w->open)
         smtp_out_close(&w->out);
     w->open = false;
-    w->host = NULL;
 }
 
 static WAITS void forget_way(struct relay_work *w)
@@ -22,6 +21,7 @@ static WAITS void forget_way(struct relay_work *w)
     if (w->looked_up)
         relay_hosts_done(&w->hosts);
     w->looked_up = false;
+    w->policy = "";
     w->hop = (struct queue_hop){0};
 }
 
@@ -72,6 +72,7 @@ static WAITS enum smtp_out_scope open_one(struct relay_work *w, struct relay_hos
         want.user = relay_out.user;
         want.password = relay_out.password;
     }
+    w->policy = h->policy;
     if (h->name.n > 0 && h->name.p[0] == '[') /* a literal says it all */
         snprintf(w->peer, sizeof w->peer, "%.*s", SPAN_ARGS(span_sub(h->name, 0, 70)));
     else
@@ -84,22 +85,42 @@ static WAITS enum smtp_out_scope open_one(struct relay_work *w, struct relay_hos
     return smtp_out_open(&w->out, c, &want, why);
 }
 
+struct span relay_work_protected(const struct relay_work *w, char out[160])
+{
+    bool named = w->policy[0] != 0;
+    int n = snprintf(out, 160, "%s%s%s", w->open ? w->out.tls : "", w->open && named ? ", " : "", w->policy);
+    return span_of(out, (size_t)n);
+}
+
+void relay_work_in_vain(struct relay_work *w, const struct smtp_out_answer *why)
+{
+    struct arena *mem = &w->tried_mem;
+    char tls[160];
+    if (w->n_tried < COUNT_OF(w->tried))
+        w->tried[w->n_tried++] = (struct msg_queue_tried){.host = arena_copy(mem, span_z(w->peer)),
+            .tls = arena_copy(mem, relay_work_protected(w, tls)), .code = why->code, .status = arena_copy(mem, span_z(why->status)),
+            .text = arena_copy(mem, span_z(why->text))};
+}
+
 WAITS int relay_work_host(struct relay_work *w, struct smtp_out_answer *why)
 {
     bool lasting = w->hosts.at < w->hosts.v.n; /* every host says that it never takes mail */
     while (w->hosts.at < w->hosts.v.n && !relay_out.stopping) {
         struct relay_host *h = &w->hosts.v.v[w->hosts.at++];
         enum smtp_out_scope scope = open_one(w, h, h->tls, why);
-        if (scope == SMTP_OUT_PLAIN) /* RFC 7435: better in clear than not at all, where nothing more was promised */
+        if (scope == SMTP_OUT_PLAIN) { /* RFC 7435: better in clear than not at all, where nothing more was promised */
+            relay_work_in_vain(w, why);
             scope = open_one(w, h, SMTP_OUT_TLS_NONE, why);
+        }
         if (scope == SMTP_OUT_FINE) {
             w->open = true;
-            w->host = h;
             return 0;
         }
         lasting = lasting && why->outcome == QUEUE_FAILED;
         LOG(LOG_INFO, "relay.host", L_Z("domain", w->d->domain), L_Z("host", w->peer), L_INT("code", why->code),
             L_Z("why", why->text));
+        if (w->hosts.at < w->hosts.v.n)
+            relay_work_in_vain(w, why);
     }
     if (!lasting)
         why->outcome = QUEUE_DEFERRED;
@@ -155,11 +176,12 @@ static bool turn_over(const struct relay_work *w)
 
 WAITS void relay_work_run(void *arg)
 {
-    struct relay_work w = {.d = arg, .began_ms = clock_mono_ms()};
+    struct relay_work w = {.d = arg, .began_ms = clock_mono_ms(), .policy = ""};
     unsigned turn = 0;
     arena_init(&w.leases[0].mem);
     arena_init(&w.leases[1].mem);
     arena_init(&w.call);
+    arena_init(&w.tried_mem);
     while (work_some(&w, &w.leases[turn]) && !turn_over(&w))
         turn ^= 1;
     for (turn = 0; turn < 2; turn++) {
@@ -168,6 +190,7 @@ WAITS void relay_work_run(void *arg)
     }
     forget_way(&w);
     arena_done(&w.call);
+    arena_done(&w.tried_mem);
     queue_destination_end(&relay_out.table, w.d);
     relay_out_over();
 }

@@ -22,9 +22,12 @@ struct relay_work {
     struct relay_hosts hosts;
     bool looked_up;
     struct smtp_out out;
-    struct relay_host *host;    /* of out */
-    char peer[128];             /* "mx.example.org [192.0.2.1]" */
+    char peer[128];             /* "mx.example.org [192.0.2.1]": that was asked last */
+    const char *policy;         /* how the way to it must be protected: of struct relay_host */
     bool open;
+    struct msg_queue_tried tried[8]; /* the first ones that were asked in vain, until a note tells of them; live in tried_mem */
+    size_t n_tried;
+    struct arena tried_mem;
     struct relay_lease leases[2]; /* in turn: results of the one are on their way while the other goes out */
     struct arena call;
 };
@@ -54,6 +57,11 @@ WAITS int relay_work_way(struct relay_work *w, const struct msg_queue_message *m
 bool relay_work_same_way(const struct relay_work *w, const struct msg_queue_message *m); /* as the session that is open */
 /* A session with the next host that gives one. 0, or -1 and *why: of the last host that was asked, the rest had none. */
 WAITS int relay_work_host(struct relay_work *w, struct smtp_out_answer *why);
+
+/* "TLSv1.3 ..., DANE"; without a session what it would have had to be. In out. */
+struct span relay_work_protected(const struct relay_work *w, char out[160]);
+/* For the message's story: this host did not take it, and another way is going to be tried. */
+void relay_work_in_vain(struct relay_work *w, const struct smtp_out_answer *why);
 
 /* relay_job.c: a message. */
 void relay_job_init(struct relay_job *j, struct relay_work *w, struct relay_lease *lease, const struct msg_queue_lease_r *l,

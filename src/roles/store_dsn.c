@@ -227,7 +227,7 @@ static WAITS int send_it(struct making *x, const struct op_id *op)
     struct msg_ingest in = {.op = span_of(op->b, sizeof op->b), .size = x->text.n, .body = x->text, .file = -1,
         .received_ms = clock_now_ms(), .summary_flags = x->sum.flags, .msgid_hash = x->sum.msgid_hash, .date_s = x->sum.date_s,
         .headers = x->sum.headers, .envelope = x->sum.envelope, .structure = x->sum.structure, .preview = x->sum.preview,
-        .refs = x->sum.refs, .peer = config_text(CONFIG_server_hostname)};
+        .refs = x->sum.refs};
     for (size_t i = 0; i < r->n; i++)
         done[i] = (struct store_queue_done){r->rows[i].rid, r->rows[i].action};
     if (address_it(x, &in, &extra) != 0)

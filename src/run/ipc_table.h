@@ -51,7 +51,8 @@
 /* waiting: recipients not done and not held. due_ms: of the first one. */
 #define MSG_queue_domain(F, L) F(bytes, domain) F(u64, waiting) F(i64, due_ms) F(u32, suspended)
 #define MSG_queue_rid(F, L) F(u64, rid)
-/* Another server, as events tell of it. host: "name [ip]"; tls: how the session is protected, in words ("TLSv1.3, DANE"). */
+/* Another server, as events tell of it. host: "name [ip]"; tls: how the session is protected, in words ("TLSv1.3, DANE"), or,
+ * when there was none, how it would have had to be ("DANE"). */
 #define MSG_queue_place(F, L) F(bytes, host) F(bytes, tls)
 /* A recipient who may get the message at that place as soon as this is durable. Those of a session's message follow each other,
  * with a place of their own. */
@@ -59,6 +60,8 @@
 /* Of a message that is tried at a place, in their order. refused: nothing of it may go out, for this relay does not have it (any more).
  * text: the whole message as it goes out, when it is small and in memory; else empty, and for queue_read. */
 #define MSG_queue_begun(F, L) F(u64, qid) F(u32, refused) F(bytes, text)
+/* A host that was asked before what is told of the attempts or results at that place, and did not take the message. */
+#define MSG_queue_tried(F, L) F(u32, place) F(bytes, host) F(bytes, tls) F(u32, code) F(bytes, status) F(bytes, text)
 /* What came of one recipient. outcome: enum queue_outcome. code, status, text: the far side's last answer ("550", "5.1.1"
  * and its words without them), or our own reason with code 0. due_ms: when to try again, for QUEUE_DEFERRED. cause: a row
  * of the table of causes, 0 = none. flags: enum queue_done_flag. */
@@ -123,7 +126,7 @@
     R(mailbox_row) R(member_row) R(uid_range) R(change_row) R(email_id) R(email_row) R(email_member) R(thread_email)   \
     R(kv_row) R(email_slice) R(email_slice_got) R(search_hit) R(scan_needle) R(scan_ask) R(scan_value) R(verify_finding) R(backup_file) \
     R(ingest_remote) R(ingest_note) R(queue_message) R(queue_rcpt) R(queue_domain) R(queue_rid) R(queue_place)         \
-    R(queue_try) R(queue_begun) R(queue_done) R(queue_row) R(event_row) R(dns_record)
+    R(queue_try) R(queue_begun) R(queue_tried) R(queue_done) R(queue_row) R(event_row) R(dns_record)
 
 /* ---- auth ----------------------------------------------------------------------------------------------------- */
 
@@ -276,13 +279,13 @@
  * handle: of the login that submits it, or empty; remotes without `via` want one of a submission service, whose account
  * then owns the message: its sending is counted (send_check) and reports go to it. edits: of scan_submit, or empty.
  * envelope_flags: enum envelope_flag. envid: out of its xtext; ret: enum dsn_ret (RFC 3461 4.3, 4.4). peer: "name [ip]",
- * tls: "TLSv1.3 ..." or empty: for the first delivery event. */
+ * tls: "TLSv1.3 ..." or empty; login: the address of who logged in, or empty: for the first delivery event. */
 #define MSG_ingest(F, L)                                                                                               \
     F(bytes, op) F(bytes, sender) F(u64, size) F(bytes, body) F(fd, file) F(u32, spool) F(i64, received_ms)            \
     F(u32, summary_flags) F(u64, msgid_hash) F(i64, date_s) F(bytes, headers) F(bytes, envelope) F(bytes, structure)   \
     F(bytes, preview) F(bytes, refs) F(bytes, handle) F(bytes, edits) F(u32, envelope_flags) F(bytes, envid)           \
-    F(u32, ret) F(u32, service) F(bytes, peer) F(bytes, tls) L(ingest_target, targets) L(ingest_remote, remotes)       \
-    L(ingest_note, notes)
+    F(u32, ret) F(u32, service) F(bytes, peer) F(bytes, tls) F(bytes, login) L(ingest_target, targets)                 \
+    L(ingest_remote, remotes) L(ingest_note, notes)
 #define MSG_ingest_r(F, L) F(u32, repeated) L(ingest_result, results)
 
 /* A message above BODY_MEMFD on its way in: bytes in order from offset 0; repeating an offset is fine. */
@@ -422,7 +425,7 @@
 /* Attempts that begin, and behind them results, of all sessions of relay that have some; durable with the reply. An attempt is
  * told before its final dot goes out (REL-03), and once more when it moves to another place. A recipient that is done already
  * stays so. place: an index of places. */
-#define MSG_queue_note(F, L) L(queue_place, places) L(queue_try, tries) L(queue_done, done)
+#define MSG_queue_note(F, L) L(queue_place, places) L(queue_tried, tried) L(queue_try, tries) L(queue_done, done)
 #define MSG_queue_note_r(F, L) L(queue_begun, begun)
 /* The queue, for people. Empty filters match all; domain, sender, address: exact, or "*@domain" for an address. state: 1
  * + enum queue_state, 0 = any. after: the last rid told. */
@@ -647,7 +650,7 @@ enum queue_done_flag {
 enum queue_action { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_RETRY, QUEUE_DROP, QUEUE_BOUNCE, QUEUE_ROUTE };
 
 enum event_kind {
-    EVENT_RECEIVED = 1, /* from host (and who logged in), with tls, size, sender */
+    EVENT_RECEIVED = 1, /* from host, with tls, size, sender; text: who logged in there; no host: a report, made here */
     EVENT_STORED,       /* in a mailbox of ours */
     EVENT_QUEUED,       /* for an address elsewhere */
     EVENT_ATTEMPT,      /* the final dot may follow */
@@ -655,11 +658,12 @@ enum event_kind {
     EVENT_DEFERRED,     /* until due_ms */
     EVENT_FAILED,
     EVENT_EXPIRED,      /* failed, for it waited too long */
-    EVENT_REPORTED,     /* a DSN was made: text says its trace id and kind */
+    EVENT_REPORTED,     /* a DSN about address was made: text says for whom, of which kind, and its trace id */
     EVENT_HELD, EVENT_RELEASED, EVENT_DROPPED, EVENT_ROUTED, /* by a person */
     EVENT_MAYBE_TWICE,  /* an attempt ended without an answer: what follows may be a second copy (REL-03) */
     EVENT_FORWARDED,    /* an address leads to another: text has that one, and the reverse-path when it is elsewhere */
     EVENT_REFUSED,      /* a submission was turned away */
+    EVENT_TRIED,        /* a host was asked and did not take it, others were left to ask: its answer in code, status, text */
 };
 
 enum dns_status {

@@ -126,6 +126,7 @@ static WAITS int deliver(struct smtp_in *s, const struct smtp_in_rcpts *rcpts, s
     fill(s, &sum, rcpts, ask);
     ask->peer = arena_printf(&tx->mem, "%.*s [%s]", (int)s->helo_n, s->helo, conn_peer(s->c)->text);
     ask->tls = conn_tls_info(s->c, &tx->mem);
+    ask->login = s->login ? s->user : SPAN_NONE;
     return IPC_CALL(ROLE_STORE, ingest, ask, &out, &tx->mem, f);
 }
 

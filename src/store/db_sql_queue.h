@@ -61,6 +61,7 @@
     X(QUEUE_REPORT_DUE, "SELECT qid, due_ms FROM queue_report ORDER BY due_ms LIMIT 1")                                \
     X(QUEUE_REPORT_OF, "SELECT rid, action, at_ms, code, cause, until_ms, address, orcpt, status, text, host, tries"   \
                        " FROM queue_report WHERE rid > ?1 AND rid <= ?1 + ?2 ORDER BY rid LIMIT ?3")                   \
+    X(QUEUE_REPORT_ABOUT, "SELECT address FROM queue_report WHERE rid = ?1 AND action = ?2")                           \
     X(QUEUE_REPORT_LATER, "UPDATE queue_report SET due_ms = ?3, tries = tries + 1 WHERE rid > ?1 AND rid <= ?1 + ?2")  \
     X(QUEUE_REPORT_DELETE, "DELETE FROM queue_report WHERE rid = ?1 AND action = ?2")                                  \
     X(QUEUE_REPORT_DROP, "DELETE FROM queue_report WHERE rid > ?1 AND rid <= ?1 + ?2")                                 \

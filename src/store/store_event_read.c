@@ -62,9 +62,11 @@ static void tell(struct telling *t, const struct wanted *w, uint64_t id, struct 
         out = x;
         out.id = id;
         out.account = x.account != 0 ? x.account : head->account;
+        if (!own && w->account != 0 && head->account != 0) /* where our own people write from is nobody's business */
+            out.host = out.tls = out.text = SPAN_NONE;
         out.trace = arena_copy(mem, trace);
-        out.sender = arena_copy(mem, x.sender), out.address = arena_copy(mem, x.address), out.host = arena_copy(mem, x.host);
-        out.tls = arena_copy(mem, x.tls), out.status = arena_copy(mem, x.status), out.text = arena_copy(mem, x.text);
+        out.sender = arena_copy(mem, x.sender), out.address = arena_copy(mem, x.address), out.host = arena_copy(mem, out.host);
+        out.tls = arena_copy(mem, out.tls), out.status = arena_copy(mem, x.status), out.text = arena_copy(mem, out.text);
         *VEC_PUSH(&t->rows) = out;
         t->bytes += 120 + out.sender.n + out.address.n + out.host.n + out.tls.n + out.text.n;
     }

@@ -11,7 +11,7 @@ enum { ALICE = 7, BOB = 5, CAROL = 6, EVE = 8 };
 /* The kinds of the rows, a letter each, in order. */
 static const char *kinds(const struct msg_events_r *r)
 {
-    static const char letters[] = "?rsqadDfxRhlopmFn";
+    static const char letters[] = "?rsqadDfxRhlopmFnt";
     char *out = arena_zalloc(&mem, r->rows.n + 1);
     for (uint32_t i = 0; i < r->rows.n; i++)
         out[i] = r->rows.v[i].kind < sizeof letters - 1 ? letters[r->rows.v[i].kind] : '?';
@@ -27,10 +27,14 @@ static struct span story(void)
     struct store_queue_as as[2] = {plain, plain};
     struct store_extra x = {.as = as, .sender = ALICE};
     struct msg_ingest in = {.op = op(), .sender = SPAN("jon@example.org"), .size = 18, .body = SPAN("Subject: x\r\n\r\nhi\r\n"), .file = -1,
-        .received_ms = clock_now_ms(), .msgid_hash = 4711, .peer = SPAN("client [192.0.2.7]"), .targets = {t, 2}, .remotes = {v, 2}};
+        .received_ms = clock_now_ms(), .msgid_hash = 4711, .peer = SPAN("client [192.0.2.7]"), .tls = SPAN("TLSv1.2"),
+        .login = SPAN("jon@example.org"), .targets = {t, 2}, .remotes = {v, 2}};
     OK(code(store_testing_write_extra(s, MSG_ID_ingest, 0, &in, &x, &r, &mem, &f)));
     struct msg_queue_lease_r l = lease("one.test", 9, 9, RELAY);
-    OK(attempt(l.messages.v[0].qid, l.rcpts.v[0].rid, RELAY));
+    struct msg_queue_tried before = {.host = SPAN("mx1.one.test [192.0.2.1]"), .tls = SPAN("DANE"),
+                                     .status = SPAN("4.7.5"), .text = SPAN("no")};
+    OK(DO(queue_note, RELAY, &begun, .tried = {&before, 1}, .places = {(struct msg_queue_place *)&place, 1},
+          .tries = {&(struct msg_queue_try){.qid = l.messages.v[0].qid, .rid = l.rcpts.v[0].rid}, 1}));
     OK(result(l.rcpts.v[0].rid, QUEUE_DELIVERED, 0, RELAY));
     OK(result(lease("two.test", 9, 9, RELAY).rcpts.v[0].rid, QUEUE_FAILED, 0, RELAY));
     return arena_copy(&mem, l.messages.v[0].trace);
@@ -42,32 +46,33 @@ static void found_by(void **state)
     struct span trace = story();
     send("other@three.test");
     FOUND_BY(0, &r, .trace = trace);
-    assert_string_equal(kinds(&r), "rssqqadf");
+    assert_string_equal(kinds(&r), "rssqqtadf");
     assert_true(span_eq(r.rows.v[0].host, SPAN("client [192.0.2.7]")) && r.rows.v[0].size == 18);
-    assert_true(span_eq(r.rows.v[5].host, SPAN("mx.example.test [192.0.2.1]")) && span_eq(r.rows.v[5].tls, SPAN("TLSv1.3")));
-    assert_true(r.rows.v[6].code == 250 && span_eq(r.rows.v[7].address, SPAN("b@two.test")) && r.rows.v[7].code == 450);
+    assert_true(span_eq(r.rows.v[6].host, SPAN("mx.example.test [192.0.2.1]")) && span_eq(r.rows.v[6].tls, SPAN("TLSv1.3")));
+    assert_true(r.rows.v[7].code == 250 && span_eq(r.rows.v[8].address, SPAN("b@two.test")) && r.rows.v[8].code == 450);
+    assert_true(span_eq(r.rows.v[5].host, SPAN("mx1.one.test [192.0.2.1]")) && span_eq(r.rows.v[5].tls, SPAN("DANE")) && r.rows.v[5].address.n == 0);
     FOUND_BY(0, &r, .msgid_hash = 4711);
-    assert_string_equal(kinds(&r), "rssqqadf");
+    assert_string_equal(kinds(&r), "rssqqtadf");
     FOUND_BY(0, &r, .address = SPAN("B@two.test")); /* a recipient: what is its own and everybody's */
     assert_string_equal(kinds(&r), "rqf");
     FOUND_BY(0, &r, .address = SPAN("*@one.test"));
-    assert_string_equal(kinds(&r), "rqad");
+    assert_string_equal(kinds(&r), "rqtad");
     FOUND_BY(0, &r, .address = SPAN("jon@example.org")); /* the sender of both messages */
-    assert_string_equal(kinds(&r), "rssqqadfrq");
+    assert_string_equal(kinds(&r), "rssqqtadfrq");
     FOUND_BY(0, &r, .last = 1);
     assert_string_equal(kinds(&r), "rq");
     FOUND_BY(0, &r, .last = 2, .address = SPAN("*@example.org"));
-    assert_string_equal(kinds(&r), "rssqqadfrq");
+    assert_string_equal(kinds(&r), "rssqqtadfrq");
     FOUND_BY(0, &r, .from_ms = clock_now_ms() + 1000);
     assert_int_equal(r.rows.n, 0);
     FOUND_BY(0, &r, .from_ms = clock_now_ms() - 60000, .to_ms = clock_now_ms());
-    assert_string_equal(kinds(&r), "rssqqadfrq");
+    assert_string_equal(kinds(&r), "rssqqtadfrq");
     pass(3600);
     send("later@three.test");
     FOUND_BY(0, &r, .from_ms = clock_now_ms() - 1800 * 1000);
     assert_string_equal(kinds(&r), "rq");
     FOUND_BY(0, &r, .to_ms = clock_now_ms() - 1800 * 1000);
-    assert_string_equal(kinds(&r), "rssqqadfrq");
+    assert_string_equal(kinds(&r), "rssqqtadfrq");
 }
 
 /* An account sees what it sent whole; of what others sent, that it came to itself; nothing else, whatever it asks for. */
@@ -78,12 +83,13 @@ static void an_account_sees_its_own(void **state)
     const struct msg_events asks[] = {
         {.trace = trace}, {.msgid_hash = 4711}, {.address = SPAN("jon@example.org")}, {.last = 9}, {.after = 0}};
     for (size_t i = 0; i < COUNT_OF(asks); i++) {
-        static const struct { uint64_t who; const char *want; } want[] = {{ALICE, "rssqqadf"}, {BOB, "rs"}, {CAROL, "rs"}, {EVE, ""}};
+        static const struct { uint64_t who; const char *want; } want[] = {{ALICE, "rssqqtadf"}, {BOB, "rs"}, {CAROL, "rs"}, {EVE, ""}};
         for (size_t k = 0; k < COUNT_OF(want); k++) {
             assert_int_equal(store_event_read(s, want[k].who, &asks[i], &r, &mem, &f), 0);
             assert_string_equal(kinds(&r), want[k].want);
             for (uint32_t n = 0; n < r.rows.n && want[k].who != ALICE; n++)
-                assert_true(r.rows.v[n].kind != EVENT_STORED || r.rows.v[n].account == want[k].who);
+                assert_true((r.rows.v[n].kind != EVENT_STORED || r.rows.v[n].account == want[k].who) && r.rows.v[n].host.n == 0 &&
+                            r.rows.v[n].tls.n == 0 && r.rows.v[n].text.n == 0); /* nor from where she wrote */
         }
     }
     static const char *const others[] = {"a@one.test", "*@one.test", "b@two.test", "carol@example.org"};

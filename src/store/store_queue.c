@@ -178,16 +178,32 @@ static void first_step(struct store_event *e, struct store *s, const struct stor
     rand_trace_id(&id, trace);
     uint64_t account = op->w->extra != NULL ? op->w->extra->sender : 0;
     store_event_begin(e, &s->mem, span_of(trace, 12), account, in->sender, s->records.v[op->record - 1].body_len, in->msgid_hash);
-    store_event_step(e, &(struct msg_event_row){.kind = EVENT_RECEIVED, .host = in->peer, .tls = in->tls});
+    store_event_step(e, &(struct msg_event_row){.kind = EVENT_RECEIVED, .host = in->peer, .tls = in->tls,
+                                                 .text = span_sub(in->login, 0, 320)});
 }
 
+/* Of each recipient that the report is about, for its story. */
 static int event_of_reports(struct store *s, const struct store_extra *x, const char *trace)
 {
+    static const char *const kinds[] = {"failed", "delayed", "delivered", "relayed", "expanded"}; /* enum dsn_action */
+    enum db_id id = DB_QUEUE_REPORT_ABOUT;
     struct store_queue_message m;
+    struct store_event e;
     int rc = store_queue_message_get(s->db, x->about, &m, &s->mem);
     if (rc != 1)
         return rc;
-    return store_event_of(s, &m, &(struct msg_event_row){.kind = EVENT_REPORTED, .address = m.report, .text = span_z(trace)});
+    store_event_begin(&e, &s->mem, m.trace, m.account, m.sender, m.size, m.msgid_hash);
+    for (size_t i = 0; i < x->n_done; i++) {
+        rc = DB_FIRST(s->db, id, DB_I(x->done[i].rid), DB_I(x->done[i].action));
+        if (rc == 1)
+            store_event_step(&e, &(struct msg_event_row){.kind = EVENT_REPORTED, .address = db_bytes(s->db, id, 0),
+                .text = arena_printf(&s->mem, "to <%.*s> (%s; %s)", SPAN_ARGS(m.report),
+                                     x->done[i].action < COUNT_OF(kinds) ? kinds[x->done[i].action] : "?", trace)});
+        db_end(s->db, id);
+        if (rc < 0)
+            return -1;
+    }
+    return store_event_write(s, &e);
 }
 
 int store_queue_ingest(struct store *s, struct store_op *op)

@@ -19,6 +19,28 @@ static int find(struct store *s, uint64_t rid, struct found *x)
     return rc != 1 ? -1 : 1;
 }
 
+/* Relay has it: by a lease, or by an attempt that is known. */
+static bool is_his(struct store *s, const struct store_queue_rcpt *r, uint64_t boot)
+{
+    uint64_t owner;
+    return (store_queue_leased(s, r->rid, &owner) && owner == boot) || r->trying == boot;
+}
+
+/* Hosts that were asked in vain before what is told of this place; of whom: empty for all. Returns how many. */
+static uint32_t add_tried(struct store_event *e, const struct msg_queue_note *in, uint32_t place, struct span address)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < in->tried.n; i++) {
+        const struct msg_queue_tried *t = &in->tried.v[i];
+        if (t->place != place)
+            continue;
+        store_event_step(e, &(struct msg_event_row){.kind = EVENT_TRIED, .address = address, .host = t->host, .tls = t->tls,
+            .code = t->code, .status = span_sub(t->status, 0, 20), .text = span_sub(t->text, 0, TEXT_MOST)});
+        n++;
+    }
+    return n;
+}
+
 /* ---- attempts ---- */
 
 /* Relay has it by a lease; or it has an attempt that it tells of again, after we started anew, when leases were forgotten and
@@ -50,6 +72,7 @@ static int begin(struct store *s, struct store_op *op, const struct msg_queue_tr
     if (store_queue_message_get(s->db, v[0].qid, &m, &s->mem) != 1)
         return -1;
     store_event_begin(&e, &s->mem, m.trace, m.account, m.sender, m.size, m.msgid_hash);
+    add_tried(&e, in, v[0].place, SPAN_NONE);
     for (uint32_t i = 0; i < n; i++) {
         const struct msg_queue_place *at = &in->places.v[v[i].place];
         if (rows[i].trying == 0 && DB_RUN(s->db, DB_QUEUE_RCPT_TRYING, DB_I(v[i].rid), DB_I(boot)) != 0)
@@ -157,15 +180,20 @@ static int untried(struct store *s, const struct found *x, struct msg_event_row 
 
 static int result_one(struct store *s, struct store_op *op, struct found *x, const struct msg_queue_done *d, int64_t now)
 {
-    const struct msg_queue_place *at = &((const struct msg_queue_note *)op->w->in)->places.v[d->place];
-    uint64_t owner;
+    const struct msg_queue_note *in = op->w->in;
+    const struct msg_queue_place *at = &in->places.v[d->place];
     int rc = find(s, d->rid, x);
     if (rc != 1)
         return rc;
-    bool leased = store_queue_leased(s, d->rid, &owner) && owner == op->w->account;
-    if (!leased && x->r.trying != op->w->account) {
+    if (!is_his(s, &x->r, op->w->account)) {
         LOG(LOG_WARN, "queue.result", L_ID(x->m.trace), L_Z("why", "of a recipient that this relay does not have"));
         return 0;
+    }
+    struct store_event e;
+    if (in->tried.n > 0) {
+        store_event_begin(&e, &s->mem, x->m.trace, x->m.account, x->m.sender, x->m.size, x->m.msgid_hash);
+        if (add_tried(&e, in, d->place, x->r.address) > 0 && store_event_write(s, &e) != 0)
+            return -1;
     }
     struct msg_event_row step = {.address = x->r.address, .host = at->host, .tls = at->tls, .code = d->code,
         .status = span_sub(d->status, 0, 20), .text = span_sub(d->text, 0, TEXT_MOST), .cause = d->cause};

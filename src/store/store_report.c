@@ -35,7 +35,8 @@ int store_report_untold(struct store *s, struct store_op *op)
     int rc = store_queue_message_get(s->db, op->w->account, &m, &s->mem);
     if (rc != 1)
         return rc;
-    struct msg_event_row step = {.kind = EVENT_REPORTED, .address = m.report, .text = SPAN("nobody: there is no such mailbox")};
+    struct msg_event_row step = {.kind = EVENT_REPORTED, 
+                                 .text = arena_printf(&s->mem, "to nobody: there is no mailbox <%.*s>", SPAN_ARGS(m.report))};
     return DB_RUN(s->db, DB_QUEUE_REPORT_DROP, DB_I(m.qid), DB_I(m.rcpts)) != 0 || store_event_of(s, &m, &step) != 0
                ? -1
                : store_queue_message_end(s, &m);
