@@ -1,13 +1,16 @@
 """`postel trace` tells what happened, step by step: for every row of the failure menu, every story of DANE and MTA-STS, several
 hosts, aliases, and what people do to the queue. What must be told comes from the rows, and from what the peers saw."""
+import os
 import re
 import smtplib
+import struct
+import sys
 
 import pytest
 
 from lib.peer import CAPS, DROP, RST, Slow, Then
 from lib.story import tell
-from test_relay import MENU, World, final, first, pem, policy, secure, submit, tls_peer, wait_for  # noqa: F401
+from test_relay import MENU, World, final, first, pem, policy, reports, secure, submit, tls_peer, wait_for  # noqa: F401
 
 SECOND = 1.01  # times are told in whole ones
 
@@ -235,6 +238,43 @@ def test_forwarded_and_refused(world):
     story = wait_for(lambda: (s := tell(server, "x@missing.third.test")) and s[0])
     step, = story.steps
     assert (step.kind, step.address, step.code, f"{step.status} {step.text}") == ("refused", "x@missing.third.test", code, words.decode()), story
+
+
+def test_given_up(tmp_path):
+    """A server that is busy for five days: put off again and again, one report that it waits, one that it is given up."""
+    os.chmod(tmp_path, 0o777)
+    clock = os.path.join(tmp_path, "clock")
+    os.environ["POSTEL_TEST_CLOCK"] = clock
+    try:
+        w = World(limits__retry_first_s="300", limits__retry_most_s="3960")
+    finally:
+        del os.environ["POSTEL_TEST_CLOCK"]
+    try:
+        peer = w.peer("busy.other.test", {"rcpt": "451 4.3.0 busy"})
+        to, since = "x@busy.other.test", ("--since", "30d")
+        submit(w.server, to)
+        for kinds, hours in ((["deferred"], 5), (["deferred", "deferred", "reported"], 125)):
+            assert wait_for(lambda: [s.kind for story in tell(w.server, to, *since) for s in story.steps][2:] == kinds, 30), w.server.log_tail()
+            with open(clock, "r+b") as f:  # struct clock_page
+                wall, mono = struct.unpack("qq", f.read(16))
+                f.seek(0)
+                f.write(struct.pack("qq", wall, mono + hours * 3600000))
+        story = wait_for(lambda: (s := tell(w.server, to, *since)) and s[0].steps[-1].text == "failed" and s[0])
+        assert story, tell(w.server, to, *since)
+        rest = check_beginning(story, to)
+        assert [s.kind for s in rest] == ["deferred", "deferred", "reported", "expired", "reported"], story
+        for step in rest[:2] + [rest[3]]:
+            assert (step.address, step.code, step.status, step.text) == (to, 451, "4.3.0", "busy")
+            assert step.host == f"mx.busy.other.test [{peer.listener.getsockname()[0]}]"
+        assert 240 <= rest[0].until - rest[0].at <= 400 and rest[1].at - rest[0].at > 4.9 * 3600
+        assert rest[2].text == "delayed" and rest[2].host == "alice@example.test" and rest[3].at - story.steps[0].at > 5 * 86400
+        check_report(w.server, story, to)
+        assert tell(w.server, rest[2].status, *since)[0].steps[0].kind == "made"
+        assert wait_for(lambda: reports(w.server).get(to)) == [("delayed", "4.3.0", "smtp; 451 4.3.0 busy"), ("failed", "4.4.7", "smtp; 451 4.3.0 busy")]
+    except BaseException:
+        w.close(*sys.exc_info())
+        raise
+    w.close()
 
 
 # ---- how sure we were of the other side ------------------------------------------------------------------------------------
