@@ -350,6 +350,10 @@ def test_smtputf8(world):
     assert [r["result"] for r in final(world.server, "x@yesutf8.other.test")] == ["delivered"]
     assert "SMTPUTF8" in yes.taken()[0].options
     assert [(r["result"], r["status"]) for r in final(world.server, "x@noutf8.other.test")] == [("failed", "5.6.7")]
+    part = ("From: <alice@example.test>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+            "--b\r\nContent-Type: text/plain; name=\u00e4\r\n\r\nx\r\n--b--\r\n").encode() # RFC 6532 3: those headers too
+    submit(world.server, "part@noutf8.other.test", part, options=["SMTPUTF8", "BODY=8BITMIME"])
+    assert [(r["result"], r["status"]) for r in final(world.server, "part@noutf8.other.test")] == [("failed", "5.6.7")]
 
 
 def big_text(size):

@@ -72,7 +72,7 @@ static WAITS int read_it(struct smtp_in *s, struct msg_scan_submit_r *sum, struc
  * not keep it from those that can do neither. */
 static uint32_t needs(const struct smtp_in_tx *tx, const struct smtp_in_rcpts *rcpts, uint32_t summary)
 {
-    bool utf8 = (summary & SUMMARY_UTF8) || !utf8_ascii(tx->sender);
+    bool utf8 = (summary & (SUMMARY_UTF8 | SUMMARY_UTF8_PARTS)) || !utf8_ascii(tx->sender);
     for (size_t i = 0; i < rcpts->n_remotes && !utf8; i++)
         utf8 = !utf8_ascii(rcpts->remotes[i].address);
     uint32_t flags = tx->flags & ~(uint32_t)(ENVELOPE_SMTPUTF8 | ENVELOPE_8BIT);
