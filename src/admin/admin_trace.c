@@ -192,7 +192,7 @@ static WAITS int follow(struct control *c, struct found *f)
     int rc = 0;
     map_init(&on);
     for (size_t i = 0; i < f->rows.n && map_count(&on) < FOLLOWED_MOST; i++)
-        if (f->rows.v[i].kind == EVENT_FORWARDED)
+        if (f->rows.v[i].kind == EVENT_FORWARDED && span_starts(f->rows.v[i].text, SPAN("to <"))) /* not here */
             map_put(&on, f->rows.v[i].trace, &waiting);
     for (size_t i = 0; i < f->rows.n && rc == 0; i++) {
         const struct msg_event_row *r = &f->rows.v[i];

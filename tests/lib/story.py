@@ -30,7 +30,7 @@ FORMS = {
     "dropped": r"removed from the queue by the administrator",
     "routed": r"goes another way(?: by (?P<host>\S+))?",
     "maybe-twice": r"no answer came to the last attempt; it may arrive twice",
-    "forwarded": r"forwarded to <(?P<host>.*)> from <(?P<text>.*)>",
+    "forwarded": r"forwarded (?:here )?to <(?P<host>[^<>]*)>(?: from <(?P<text>[^<>]*)>)?",
     "refused": rf"refused{ANSWER}",
 }
 
