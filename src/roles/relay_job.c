@@ -18,7 +18,7 @@ static struct relay_note *note_new(struct relay_work *w, struct relay_lease *lea
     link->next = lease->notes;
     lease->notes = link;
     link->note = (struct relay_note){.epoch = lease->epoch, .mem = &lease->mem,
-        .place = {arena_copy(&lease->mem, span_z(w->peer)), arena_copy(&lease->mem, relay_work_protected(w, tls))}};
+        .place = {arena_copy(&lease->mem, span_z(w->peer)), arena_copy(&lease->mem, relay_work_protected(w, tls)), lease->name}};
     return &link->note;
 }
 
@@ -253,7 +253,7 @@ static WAITS size_t note_answers(struct relay_job *j)
 
 WAITS void relay_job_give_back(struct relay_job *j)
 {
-    struct msg_queue_return post = {0};
+    struct msg_queue_return post = {.lease = j->lease->name};
     struct msg_queue_rid *rids = arena_alloc(&j->lease->mem, j->n * sizeof *rids + 1);
     struct msg_queue_done *v = arena_zalloc(&j->lease->mem, j->n * sizeof *v + 1);
     size_t n = 0;

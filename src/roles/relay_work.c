@@ -143,6 +143,7 @@ static WAITS int lease(struct relay_work *w, struct relay_lease *to, struct msg_
         return -1; /* store tells all domains again when it is back */
     }
     to->epoch = relay_out.epoch;
+    to->name = l->lease;
     int64_t next = l->next_due_ms == 0 ? INT64_MAX
                                        : clock_mono_ms() + MAX_OF(l->next_due_ms - clock_now_ms(), (int64_t)0);
     queue_destination_leased(&relay_out.table, w->d, next);

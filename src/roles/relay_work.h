@@ -11,6 +11,7 @@ struct relay_note_link { struct relay_note_link *next; struct relay_note note; }
 struct relay_lease {
     struct arena mem;
     uint64_t epoch;                 /* relay_out.epoch of the store that gave it */
+    uint64_t name;                  /* by which that store knows it */
     struct relay_note_link *notes;  /* told; perhaps not settled */
 };
 

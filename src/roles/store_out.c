@@ -34,6 +34,7 @@ void store_out_return(const struct ipc_peer *peer, const void *in)
         return;
     struct store_write *w = store_role_alone(MSG_ID_queue_return, peer->boot, sizeof *m);
     struct msg_queue_return *own = (struct msg_queue_return *)(uintptr_t)w->in;
+    own->lease = m->lease;
     own->rids.n = m->rids.n;
     own->rids.v = arena_alloc(w->mem, m->rids.n * sizeof *m->rids.v + 1);
     memcpy(own->rids.v, m->rids.v, m->rids.n * sizeof *m->rids.v);

@@ -52,8 +52,8 @@
 #define MSG_queue_domain(F, L) F(bytes, domain) F(u64, waiting) F(i64, due_ms) F(u32, suspended)
 #define MSG_queue_rid(F, L) F(u64, rid)
 /* Another server, as events tell of it. host: "name [ip]"; tls: how the session is protected, in words ("TLSv1.3, DANE"), or,
- * when there was none, how it would have had to be ("DANE"). */
-#define MSG_queue_place(F, L) F(bytes, host) F(bytes, tls)
+ * when there was none, how it would have had to be ("DANE"). lease: under which what is told there was taken. */
+#define MSG_queue_place(F, L) F(bytes, host) F(bytes, tls) F(u64, lease)
 /* A recipient who may get the message at that place as soon as this is durable. Those of a session's message follow each other,
  * with a place of their own. */
 #define MSG_queue_try(F, L) F(u64, qid) F(u64, rid) F(u32, place)
@@ -415,10 +415,11 @@
 #define MSG_queue_ready(F, L) F(bytes, domain) F(i64, due_ms)
 /* Leases what is due for a domain: fresh before old (few tries first), then the longest due; at most so many messages and
  * recipients, and what fits a frame. The lease is this relay's until queue_note, queue_return, or its channel closes.
- * next_due_ms: of what was not leased, 0 = nothing waits. */
+ * next_due_ms: of what was not leased, 0 = nothing waits. lease: its name; what an older one says of a recipient that was leased
+ * again, to this relay or another, counts for nothing (REL-03). */
 #define MSG_queue_lease(F, L) F(bytes, domain) F(u32, messages) F(u32, rcpts)
-#define MSG_queue_lease_r(F, L) F(i64, next_due_ms) L(queue_message, messages) L(queue_rcpt, rcpts)
-#define MSG_queue_return(F, L) L(queue_rid, rids) /* untried: the lease ends, nothing else changes */
+#define MSG_queue_lease_r(F, L) F(u64, lease) F(i64, next_due_ms) L(queue_message, messages) L(queue_rcpt, rcpts)
+#define MSG_queue_return(F, L) F(u64, lease) L(queue_rid, rids) /* untried: the lease ends, nothing else changes */
 /* At most 131,072 bytes of a leased message as it goes out. */
 #define MSG_queue_read(F, L) F(u64, qid) F(u64, offset) F(u32, length)
 #define MSG_queue_read_r(F, L) F(u64, size) F(bytes, data)

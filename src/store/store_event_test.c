@@ -33,7 +33,7 @@ static struct span story(void)
     struct msg_queue_lease_r l = lease("one.test", 9, 9, RELAY);
     struct msg_queue_tried before = {.host = SPAN("mx1.one.test [192.0.2.1]"), .tls = SPAN("DANE"),
                                      .status = SPAN("4.7.5"), .text = SPAN("no")};
-    OK(DO(queue_note, RELAY, &begun, .tried = {&before, 1}, .places = {(struct msg_queue_place *)&place, 1},
+    OK(DO(queue_note, RELAY, &begun, .tried = {&before, 1}, .places = {&place, 1},
           .tries = {&(struct msg_queue_try){.qid = l.messages.v[0].qid, .rid = l.rcpts.v[0].rid}, 1}));
     OK(result(l.rcpts.v[0].rid, QUEUE_DELIVERED, 0, RELAY));
     OK(result(lease("two.test", 9, 9, RELAY).rcpts.v[0].rid, QUEUE_FAILED, 0, RELAY));

@@ -87,6 +87,7 @@ struct store_queue {
     bool skew_dirty;
     pthread_mutex_t lock;
     struct map leases;              /* by rid: struct store_lease; under the lock */
+    uint64_t lease;                 /* the last one's name; begins anywhere */
     struct map told;                /* by domain: what relay knows to be due there */
     VEC(struct store_ready) ready;  /* of this batch; in s->mem */
     bool reports;                   /* this batch made or moved some */

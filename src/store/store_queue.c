@@ -274,7 +274,7 @@ void store_queue_settled(struct store *s, const struct store_op *ops, size_t n)
         if (w->id == MSG_ID_queue_note) {
             const struct msg_queue_note *in = w->in;
             for (uint32_t k = 0; k < in->done.n; k++)
-                store_queue_lease_end(s, in->done.v[k].rid, w->account);
+                store_queue_lease_end(s, in->done.v[k].rid, w->account, in->places.v[in->done.v[k].place].lease);
         } else if ((int)w->id == STORE_QUEUE_PEER) {
             store_queue_lease_end_boot(s, w->account);
         }
@@ -318,7 +318,11 @@ void store_on_report(struct store *s, void (*fn)(void *arg), void *arg)
     s->queue.on_report = fn;
 }
 
-int store_queue_open(struct store *s) { return store_queue_time_load(s) != 0 ? -1 : store_event_load(s); }
+int store_queue_open(struct store *s)
+{
+    s->queue.lease = rand_u64(); /* no name of those before us comes again */
+    return store_queue_time_load(s) != 0 ? -1 : store_event_load(s);
+}
 
 void store_queue_close(struct store *s)
 {

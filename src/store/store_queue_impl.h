@@ -48,9 +48,9 @@ void store_queue_close(struct store *s);
 
 /* ---- store_queue_lease.c ---- */
 
-struct store_lease { uint64_t rid, boot; };
-bool store_queue_leased(struct store *s, uint64_t rid, uint64_t *boot);         /* any thread */
-void store_queue_lease_end(struct store *s, uint64_t rid, uint64_t boot);       /* when it is this relay's */
+struct store_lease { uint64_t rid, boot, name; };
+bool store_queue_leased(struct store *s, uint64_t rid, struct store_lease *out); /* any thread; out: it, or NULL */
+void store_queue_lease_end(struct store *s, uint64_t rid, uint64_t boot, uint64_t name); /* when it is this one */
 void store_queue_lease_end_boot(struct store *s, uint64_t keep);                /* all but this relay's */
 void store_queue_lease(struct store *s, struct store_write *w);
 void store_queue_domains(struct store *s, struct store_write *w);

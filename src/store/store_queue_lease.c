@@ -16,12 +16,12 @@ enum {
 
 /* ---- leases ---- */
 
-bool store_queue_leased(struct store *s, uint64_t rid, uint64_t *boot)
+bool store_queue_leased(struct store *s, uint64_t rid, struct store_lease *out)
 {
     pthread_mutex_lock(&s->queue.lock);
     const struct store_lease *l = map_get_u64(&s->queue.leases, rid);
-    if (l != NULL && boot != NULL)
-        *boot = l->boot;
+    if (l != NULL && out != NULL)
+        *out = *l;
     pthread_mutex_unlock(&s->queue.lock);
     return l != NULL;
 }
@@ -29,17 +29,17 @@ bool store_queue_leased(struct store *s, uint64_t rid, uint64_t *boot)
 static void lease_begin(struct store *s, uint64_t rid, uint64_t boot)
 {
     struct store_lease *l = base_alloc(sizeof *l);
-    *l = (struct store_lease){rid, boot};
+    *l = (struct store_lease){rid, boot, s->queue.lease};
     pthread_mutex_lock(&s->queue.lock);
     map_put_u64(&s->queue.leases, rid, l);
     pthread_mutex_unlock(&s->queue.lock);
 }
 
-void store_queue_lease_end(struct store *s, uint64_t rid, uint64_t boot)
+void store_queue_lease_end(struct store *s, uint64_t rid, uint64_t boot, uint64_t name)
 {
     pthread_mutex_lock(&s->queue.lock);
     const struct store_lease *l = map_get_u64(&s->queue.leases, rid);
-    if (l != NULL && l->boot == boot)
+    if (l != NULL && l->boot == boot && l->name == name)
         free(map_take_u64(&s->queue.leases, rid));
     pthread_mutex_unlock(&s->queue.lock);
 }
@@ -145,13 +145,13 @@ void store_queue_lease(struct store *s, struct store_write *w)
     struct msg_queue_lease_r *out = w->out;
     struct taking t = {.most_messages = in->messages, .most_rcpts = in->rcpts, .next_ms = INT64_MAX};
     int64_t now = store_queue_now(s);
-    *out = (struct msg_queue_lease_r){0};
+    *out = (struct msg_queue_lease_r){.lease = ++s->queue.lease};
     int rc = store_queue_suspended(s, in->domain);
     for (int age = 0; rc == 0 && age < AGES; age++)
         rc = take_age(s, &t, in->domain, age, w->account, now, w->mem) != 0 ? -1 : 0;
     if (rc < 0) {
         for (size_t i = 0; i < t.rcpts.n; i++)
-            store_queue_lease_end(s, t.rcpts.v[i].rid, w->account);
+            store_queue_lease_end(s, t.rcpts.v[i].rid, w->account, s->queue.lease);
         w->result = db_fail(s->db, &w->fail);
     } else {
         remember_told(s, in->domain, t.next_ms);
@@ -169,7 +169,7 @@ void store_queue_return(struct store *s, struct store_write *w)
 {
     const struct msg_queue_return *in = w->in;
     for (uint32_t i = 0; i < in->rids.n; i++)
-        store_queue_lease_end(s, in->rids.v[i].rid, w->account);
+        store_queue_lease_end(s, in->rids.v[i].rid, w->account, in->lease);
 }
 
 /* ---- domains ---- */

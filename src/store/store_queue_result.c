@@ -19,11 +19,14 @@ static int find(struct store *s, uint64_t rid, struct found *x)
     return rc != 1 ? -1 : 1;
 }
 
-/* Relay has it: by a lease, or by an attempt that is known. */
-static bool is_his(struct store *s, const struct store_queue_rcpt *r, uint64_t boot)
+/* Relay has it, and this session of it: by the lease that it names; or, after we started anew, when leases were forgotten and
+ * attempts were not, by its attempt. What was leased again since is another session's, whatever this one says (REL-03). */
+static bool is_his(struct store *s, const struct store_queue_rcpt *r, uint64_t boot, uint64_t lease)
 {
-    uint64_t owner;
-    return (store_queue_leased(s, r->rid, &owner) && owner == boot) || r->trying == boot;
+    struct store_lease l;
+    if (r->trying != 0 && r->trying != boot)
+        return false;
+    return store_queue_leased(s, r->rid, &l) ? l.boot == boot && l.name == lease : r->trying == boot;
 }
 
 /* Hosts that were asked in vain before what is told of this place; of whom: empty for all. Returns how many. */
@@ -43,16 +46,6 @@ static uint32_t add_tried(struct store_event *e, const struct msg_queue_note *in
 
 /* ---- attempts ---- */
 
-/* Relay has it by a lease; or it has an attempt that it tells of again, after we started anew, when leases were forgotten and
- * the attempt was not. */
-static bool may_try(struct store *s, const struct store_queue_rcpt *r, uint64_t boot)
-{
-    uint64_t owner;
-    if (r->trying != 0 && r->trying != boot)
-        return false;
-    return store_queue_leased(s, r->rid, &owner) ? owner == boot : r->trying == boot;
-}
-
 /* n tries of one message at one place: all of its recipients that are named, or none. */
 static int begin(struct store *s, struct store_op *op, const struct msg_queue_try *v, uint32_t n, struct msg_queue_begun *out)
 {
@@ -66,7 +59,7 @@ static int begin(struct store *s, struct store_op *op, const struct msg_queue_tr
         int rc = store_queue_rcpt_get(s->db, v[i].rid, &rows[i], &s->mem);
         if (rc < 0)
             return -1;
-        if (rc == 0 || rows[i].qid != v[0].qid || !may_try(s, &rows[i], boot))
+        if (rc == 0 || rows[i].qid != v[0].qid || !is_his(s, &rows[i], boot, in->places.v[v[i].place].lease))
             return 0;
     }
     if (store_queue_message_get(s->db, v[0].qid, &m, &s->mem) != 1)
@@ -185,7 +178,7 @@ static int result_one(struct store *s, struct store_op *op, struct found *x, con
     int rc = find(s, d->rid, x);
     if (rc != 1)
         return rc;
-    if (!is_his(s, &x->r, op->w->account)) {
+    if (!is_his(s, &x->r, op->w->account, at->lease)) {
         LOG(LOG_WARN, "queue.result", L_ID(x->m.trace), L_Z("why", "of a recipient that this relay does not have"));
         return 0;
     }

@@ -139,7 +139,7 @@ static void relay_dies(void **state)
     assert_int_equal(maybe, 1);
     OK(result(l.rcpts.v[0].rid, QUEUE_FAILED, 0, RELAY)); /* from beyond the grave */
     assert_int_equal(sql("SELECT count(*) FROM queue_rcpt"), 2);
-    struct msg_queue_return ret = {.rids = {&(struct msg_queue_rid){l.rcpts.v[0].rid}, 1}};
+    struct msg_queue_return ret = {.lease = l.lease, .rids = {&(struct msg_queue_rid){l.rcpts.v[0].rid}, 1}};
     assert_int_equal(store_testing_write(s, MSG_ID_queue_return, RELAY, &ret, NULL, &mem, &f), 0); /* not its own */
     assert_int_equal(lease("one.test", 9, 9, SECOND).rcpts.n, 0);
     assert_int_equal(store_testing_write(s, MSG_ID_queue_return, SECOND, &ret, NULL, &mem, &f), 0);
@@ -162,7 +162,7 @@ static void not_begun(void **state)
     assert_true(l.rcpts.v[0].tries == 0 && l.rcpts.v[0].maybe_sent == 0);
     struct msg_queue_note_r r;
     struct msg_queue_done d = {.rid = l.rcpts.v[0].rid, .place = 1, .outcome = QUEUE_DELIVERED};
-    assert_string_equal(DO(queue_note, SECOND, &r, .places = {(struct msg_queue_place *)&place, 1}, .done = {&d, 1}), "5.5.4");
+    assert_string_equal(DO(queue_note, SECOND, &r, .places = {&place, 1}, .done = {&d, 1}), "5.5.4");
     clean();
 }
 
@@ -188,6 +188,36 @@ static void many_at_once(void **state)
     assert_int_equal(sql("SELECT count(*) FROM queue_rcpt"), 2);
     assert_int_equal(sql("SELECT count(*) FROM queue_rcpt WHERE trying = 77"), 1);
     OK(result(l.rcpts.v[2].rid, QUEUE_DELIVERED, 0, RELAY));
+    clean();
+}
+
+/* The store dies while an attempt is on its way, and its successor leases the recipient to another session of the same relay
+ * before the first one asks again: one of the two may hand the message over, not both. */
+static void one_session_only(void **state)
+{
+    send("a@one.test");
+    struct msg_queue_lease_r l = lease("one.test", 9, 9, RELAY);
+    uint64_t first = l.lease, qid = l.messages.v[0].qid, rid = l.rcpts.v[0].rid;
+    again();
+    l = lease("one.test", 9, 9, RELAY);
+    assert_int_equal(l.rcpts.n, 1);
+    uint64_t second = l.lease;
+    place.lease = first;
+    assert_string_equal(attempt(qid, rid, RELAY), "refused");
+    OK(result(rid, QUEUE_DELIVERED, 0, RELAY)); /* nor does what it says count */
+    place.lease = second;
+    OK(attempt(qid, rid, RELAY));
+    OK(attempt(qid, rid, RELAY)); /* told again */
+    place.lease = first;
+    assert_string_equal(attempt(qid, rid, RELAY), "refused");
+
+    /* the store dies once more: now the attempt says whose it is, for no other session gets it */
+    again();
+    assert_int_equal(lease("one.test", 9, 9, RELAY).rcpts.n, 0);
+    place.lease = second;
+    OK(attempt(qid, rid, RELAY));
+    OK(result(rid, QUEUE_DELIVERED, 0, RELAY));
+    assert_int_equal(sql("SELECT count(*) FROM queue_rcpt"), 0);
     clean();
 }
 
@@ -373,7 +403,7 @@ int main(void)
 {
 #define Q(fn) cmocka_unit_test_setup_teardown(fn, queue_setup, teardown)
     const struct CMUnitTest tests[] = {
-        Q(one_goes_out), Q(fresh_before_old), Q(domains), Q(relay_dies), Q(not_begun), Q(many_at_once), Q(reports), Q(delayed_once_then_expired), Q(forgotten),
+        Q(one_goes_out), Q(fresh_before_old), Q(domains), Q(relay_dies), Q(one_session_only), Q(not_begun), Q(many_at_once), Q(reports), Q(delayed_once_then_expired), Q(forgotten),
         Q(clock_jumps), Q(people), Q(sending_is_counted), Q(forwards)};
     return cmocka_run_group_tests_name("store_queue", tests, NULL, NULL);
 }

@@ -73,20 +73,22 @@ static inline void send(const char *address)
     OK(send_as(op(), &plain, &one, 1, 0, &r));
 }
 
+static struct msg_queue_place place = {SPAN("mx.example.test [192.0.2.1]"), SPAN("TLSv1.3"), 0}; /* of the last lease that had any */
+
 static inline struct msg_queue_lease_r lease(const char *domain, uint32_t messages, uint32_t rcpts, uint64_t boot)
 {
     struct msg_queue_lease_r r;
     OK(DO(queue_lease, boot, &r, .domain = span_z(domain), .messages = messages, .rcpts = rcpts));
+    if (r.rcpts.n > 0)
+        place.lease = r.lease;
     return r;
 }
-
-static const struct msg_queue_place place = {SPAN("mx.example.test [192.0.2.1]"), SPAN("TLSv1.3")};
 
 /* of one recipient; *begun: what came back */
 static struct msg_queue_note_r begun;
 static inline const char *attempt(uint64_t qid, uint64_t rid, uint64_t boot)
 {
-    const char *c = DO(queue_note, boot, &begun, .places = {(struct msg_queue_place *)&place, 1},
+    const char *c = DO(queue_note, boot, &begun, .places = {&place, 1},
                        .tries = {&(struct msg_queue_try){.qid = qid, .rid = rid}, 1});
     return *c == 0 && begun.begun.v[0].refused ? "refused" : c;
 }
@@ -96,7 +98,7 @@ static inline const char *result(uint64_t rid, uint32_t outcome, int64_t due_ms,
     struct msg_queue_note_r r;
     struct msg_queue_done d = {.rid = rid, .outcome = outcome, .code = outcome == QUEUE_DELIVERED ? 250 : 450, .status = SPAN("4.2.0"),
                                .text = SPAN("try later"), .due_ms = due_ms};
-    return DO(queue_note, boot, &r, .places = {(struct msg_queue_place *)&place, 1}, .done = {&d, 1});
+    return DO(queue_note, boot, &r, .places = {&place, 1}, .done = {&d, 1});
 }
 
 static inline void pass(int64_t s_) { page.mono_offset_ms += s_ * 1000; }
