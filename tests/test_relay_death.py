@@ -66,11 +66,23 @@ def gone(pid):
         return True
 
 
+def group(leader):
+    """All processes of a group, also such as are about to become a role."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[2]) == leader:
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
+
+
 def kill(server, kind):
     """One role; or all of them and master at the same moment, and a new start."""
     if kind == "everything":
         os.kill(server.process.pid, signal.SIGSTOP)  # else it may just start one that we do not wait for, and that has its ports
-        pids = list(server.roles())
+        pids = group(server.process.pid)
         os.killpg(server.process.pid, signal.SIGKILL)
         server.kill()
         wait_for(lambda: all(gone(pid) for pid in pids), 20, 0.01)
