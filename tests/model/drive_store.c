@@ -252,7 +252,7 @@ void drive_ask(struct drive_slot *x)
 static void tidy(struct store_write *w)
 {
     struct drive *d = w->arg;
-    while (store_thread_behind(d->store) > 0 && !d->store->broken)
+    while ((store_thread_behind(d->store) > 0 || store_thread_keys_due(d->store)) && !d->store->broken)
         store_tidy(d->store, false);
     do
         store_tidy(d->store, false);
